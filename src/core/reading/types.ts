@@ -1,0 +1,86 @@
+import type { Container, EnvVar, PodSpec } from '../../api/kube.js';
+import type { ModelServing, PodTemplate } from '../../api/types.js';
+import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profiles } from '../profiles/types.js';
+
+/**
+ * What the manifest says, read once for expansion, checks, fingerprint and router. A reading never throws and never
+ * changes anything; what cannot be read is `undefined`, and `reading` says how far the command line was understood.
+ */
+export interface ServingReading {
+  readonly serving: ModelServing;
+  readonly profiles: Profiles;
+  readonly roles: readonly RoleReading[];
+}
+
+export type Side = 'prefill' | 'decode' | 'aggregated';
+
+export interface RoleReading {
+  readonly index: number;
+  readonly name: string;
+  /** Field path of the role, e.g. `spec.template.roles[0]`. */
+  readonly path: string;
+  readonly replicas: number;
+  readonly workerReplicas: number;
+  readonly template: PodTemplate;
+  /** Reading of the entry pod; undefined when no engine is recognised in it (a plain nginx), which leaves the role alone. */
+  readonly pod: PodReading | undefined;
+}
+
+/** Reading of one pod spec, of a role's entry template or of a Pod itself. */
+export interface PodReading {
+  /** Field path of the pod spec, e.g. `spec.template.roles[0].entryTemplate.spec`. */
+  readonly path: string;
+  readonly spec: PodSpec;
+  readonly container: Container;
+  /** Field path of the engine container. */
+  readonly containerPath: string;
+  readonly engine: EngineReading;
+  readonly devices: DeviceReading;
+  readonly connector: ConnectorReading | undefined;
+  readonly side: Side;
+}
+
+/** `exact`: an argument list; `shell`: taken from a shell script, best effort; `opaque`: not understood, so never an error. */
+export type Certainty = 'exact' | 'shell' | 'opaque';
+
+export interface EngineReading {
+  readonly profile: EngineProfile;
+  readonly reading: Certainty;
+  /** Long flags without dashes, `_` written as `-`; `true` for a bare flag. Short flags are resolved by the profile. */
+  readonly args: ReadonlyMap<string, string | true>;
+  /** Version from the image tag, e.g. `0.10.1rc1`; undefined when the tag names none. */
+  readonly version: string | undefined;
+  readonly model: string | undefined;
+  readonly servedNames: readonly string[];
+  readonly host: string | undefined;
+  readonly port: number;
+  readonly tensorParallel: number;
+  readonly pipelineParallel: number;
+  /** Global data-parallel size; 1 when not given. */
+  readonly dataParallel: number;
+  /** Ranks that this pod alone must hold: tensor × pipeline × local data parallel. */
+  readonly ranksPerPod: number;
+}
+
+export interface DeviceReading {
+  readonly profile: AcceleratorProfile | undefined;
+  /** Extended resource name, e.g. `nvidia.com/gpu`; undefined when the pod asks for none that a profile knows. */
+  readonly resource: string | undefined;
+  readonly count: number;
+  /** Field path of the limit. */
+  readonly path: string;
+}
+
+export interface ConnectorReading {
+  readonly profile: ConnectorProfile | undefined;
+  /** `kv_connector` as written; for MultiConnector the first peer-to-peer connector inside it. */
+  readonly name: string;
+  readonly role: string | undefined;
+  /** The whole `--kv-transfer-config`, parsed; undefined with `error` set when it is not JSON. */
+  readonly config: Readonly<Record<string, unknown>> | undefined;
+  readonly error: string | undefined;
+  /** Where it is written: field path of the argument. */
+  readonly path: string;
+}
+
+export type EnvLookup = (name: string) => EnvVar | undefined;
