@@ -58,7 +58,7 @@ function referenceOf(schema: Schema): string | undefined {
   return text?.slice(prefix.length);
 }
 
-/** A list keyed by `containerPort` and `protocol` needs the default of the second key; duplicate host aliases are legal. */
+/** Duplicate host aliases are legal (a pod may give one address to many names in several entries). */
 function adjust(podSpec: Schema): Schema {
   const properties = podSpec['properties'] as Record<string, Schema>;
   const {
@@ -67,14 +67,29 @@ function adjust(podSpec: Schema): Schema {
     ...hostAliases
   } = properties['hostAliases'] ?? {};
   properties['hostAliases'] = hostAliases;
-  for (const list of ['containers', 'initContainers', 'ephemeralContainers']) {
-    const container = (properties[list]?.['items'] as Schema)['properties'] as Record<string, Schema>;
-    const port = (container['ports']?.['items'] as Schema)['properties'] as Record<string, Schema>;
-    port['protocol'] = { ...port['protocol'], default: 'TCP' };
-  }
+  giveKeysDefaults(podSpec);
   // A terse role may leave out the containers: admission writes them, or refuses.
   delete podSpec['required'];
   return podSpec;
+}
+
+/** Every key of a list-map must be required or have a default; these are the defaults that Kubernetes itself applies. */
+function giveKeysDefaults(schema: unknown): void {
+  if (typeof schema !== 'object' || schema === null) return;
+  const { items, 'x-kubernetes-list-map-keys': keys } = schema as {
+    items?: Schema;
+    'x-kubernetes-list-map-keys'?: string[];
+  };
+  if (items && keys) giveDefaults(items, keys);
+  for (const child of Object.values(schema)) giveKeysDefaults(child);
+}
+
+function giveDefaults(items: Schema, keys: readonly string[]): void {
+  const { required = [], properties = {} } = items as { required?: string[]; properties?: Record<string, Schema> };
+  for (const key of keys) {
+    const property = properties[key];
+    if (property && !required.includes(key)) property['default'] = key === 'protocol' ? 'TCP' : '';
+  }
 }
 
 const module = execFileSync('go', ['list', '-m', '-f', '{{.Dir}}', 'k8s.io/kubernetes'], {
