@@ -7,9 +7,9 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { findControlPlane } from './control-plane/find.js';
+import { cacheFolder, locateControlPlane, type Programs, programs } from './control-plane/locate.js';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -27,21 +27,26 @@ function testFiles(filters: readonly string[]): string[] {
     .sort();
 }
 
-/** The programs' folder for the tests, or a loud word about what is left out. */
-function prepareControlPlane(): string | undefined {
-  if (process.env['CI'] === 'true' && !findControlPlane()) {
+/** The programs for the tests, or a loud word about what is left out. */
+function prepareControlPlane(): Programs | undefined {
+  const required = process.env['CI'] === 'true';
+  if (required && !isComplete(locateControlPlane())) {
     say('# CI: building the real control plane (about 10 CPU minutes when the cache is cold) ...');
     execFileSync('test/control-plane/build.sh', { stdio: ['ignore', 'ignore', 'inherit'] });
+    process.env['KUBEBUILDER_ASSETS'] = cacheFolder(process.env);
   }
-  const found = findControlPlane();
-  if (found) return found;
-  if (process.env['CI'] === 'true') throw new Error('CI needs the real control plane, and test/control-plane/build.sh made none');
+  const found = locateControlPlane();
+  if (required && !isComplete(found)) throw new Error('CI needs the real control plane, and test/control-plane/build.sh made none');
+  if (isComplete(found)) return found;
+  const lacking = found ? `these of its programs: ${programs.filter((name) => !found[name]).join(', ')}` : 'its programs';
   say('#');
-  say('# LEFT OUT: every test on a real kube-apiserver, kube-scheduler and etcd, because their programs are not here.');
+  say(`# LEFT OUT: tests on a real kube-apiserver, kube-scheduler and etcd that need ${lacking}, which are not here.`);
   say('# `make control-plane` builds them once (Go, about 10 CPU minutes); KUBEBUILDER_ASSETS may name them too.');
   say('#');
-  return undefined;
+  return found;
 }
+
+const isComplete = (found: Programs | undefined): boolean => found !== undefined && programs.every((name) => found[name]);
 
 /** Reads tap's own totals from its last lines; a missing line means the run died, which is a failure. */
 function totalsOf(lines: readonly string[]): Totals | undefined {
@@ -77,8 +82,9 @@ function skipsOf(block: readonly string[]): string {
 
 const files = testFiles(process.argv.slice(2));
 if (files.length === 0) throw new Error('no compiled test matches; run `make build` first');
-const assets = prepareControlPlane();
-const env = { ...process.env, ...(assets && { KUBEBUILDER_ASSETS: assets, PATH: `${assets}${delimiter}${process.env['PATH'] ?? ''}` }) };
+const found = prepareControlPlane();
+const folder = found?.kubectl ? dirname(found.kubectl) : undefined;
+const env = { ...process.env, ...(folder && { PATH: `${folder}${delimiter}${process.env['PATH'] ?? ''}` }) };
 mkdirSync('dist', { recursive: true });
 const { totals, code } = await runTap(files, env);
 const { pass, fail, skip } = totals ?? { pass: 0, fail: 1, skip: 0 };

@@ -1,0 +1,180 @@
+#!/usr/bin/env node
+/** The one binary. Each command is its own file, imported only when it is asked for, so that help and errors are instant. */
+import { Command, CommanderError, Option } from 'commander';
+import { applyConfigFile } from './config-file.js';
+import { reportFailure } from './failure.js';
+import { logLevels } from '../telemetry/log.js';
+
+const kubeconfig = () => new Option('--kubeconfig <file>', 'cluster to talk to (else KUBECONFIG, else in-cluster, else ~/.kube/config)');
+const listen = (fallback: string) => new Option('--listen <host:port>', 'address to serve on; port 0 picks a free one and prints it').default(fallback);
+const logLevel = () => new Option('--log-level <level>', 'how much to log on stderr').choices([...logLevels]).default('info');
+const config = () => new Option('--config <file>', 'YAML file with the long names of these flags as keys; flags win');
+const profiles = () => new Option('--profiles <folder>', 'accelerator, engine and connector profiles (else the shipped ones)');
+const objects = (kinds: string) => new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
+const file = () => new Option('-f, --filename <file...>', 'manifest, or - for standard input').makeOptionMandatory();
+const output = () => new Option('-o, --output <format>', 'json for machines').choices(['json']);
+const metricsListen = (fallback: string) => new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
+
+/** Runs the command file's `run`; commander hands the options last but one. */
+const lazy =
+  (load: () => Promise<{ run: (options: never, ...args: never[]) => Promise<number | undefined> }>) =>
+  async (...args: unknown[]) => {
+    const command = args.at(-1) as Command;
+    const { run } = await load();
+    process.exitCode = (await run(command.opts() as never, ...(args.slice(0, -2) as never[]))) ?? 0;
+  };
+
+export function program(): Command {
+  const root = new Command('tandem')
+    .description('Prefill/decode disaggregated LLM inference on Kubernetes: expand, run, place, pair, prove')
+    .exitOverride()
+    .showHelpAfterError('(run with --help to see the flags)')
+    .hook('preAction', (_, command) => applyConfigFile(command));
+  addLabCommands(root);
+  addFileCommands(root);
+  addServers(root);
+  addQuestions(root);
+  return root;
+}
+
+function addLabCommands(root: Command): void {
+  root
+    .command('demo')
+    .description('the main job in the lab, end to end: apply, expand, place, answer, clean up')
+    .argument('[which]', 'gpu, npu, terse or all', 'all')
+    .addOption(logLevel().default('silent'))
+    .action(lazy(() => import('./commands/demo.js')));
+  root
+    .command('lab')
+    .description('keep the lab up: an API server for any kubectl, scheduler, kubelet, simulated engines and every part of Tandem')
+    .option('--nodes <file>', 'nodes and fabric as YAML (else a default with GPU and NPU racks)')
+    .option('--kubeconfig <file>', "join this cluster's API server and scheduler instead of starting our own")
+    .option('--kubeconfig-out <file>', 'write the kubeconfig here (else a temporary file)')
+    .addOption(listen('127.0.0.1:0').default('127.0.0.1:8080'))
+    .option('--api-listen <host:port>', "address of the lab's API server", '127.0.0.1:0')
+    .addOption(config())
+    .addOption(logLevel().default('warn'))
+    .action(lazy(() => import('./commands/lab.js')));
+}
+
+function addFileCommands(root: Command): void {
+  root
+    .command('expand')
+    .description('print the expanded manifests; no cluster needed')
+    .addOption(file())
+    .option('--explain', 'add the reason of every injected field')
+    .addOption(profiles())
+    .addOption(output())
+    .action(lazy(() => import('./commands/expand.js')));
+  root
+    .command('check')
+    .description('print findings with code, path, reason and fix; exit 1 when one is an error')
+    .addOption(file())
+    .addOption(profiles())
+    .addOption(output())
+    .action(lazy(() => import('./commands/check.js')));
+  root
+    .command('plan')
+    .description('where the pods of a ModelServing would go on the nodes of a cluster or file')
+    .addOption(file())
+    .option('--nodes <file>', 'nodes as the lab reads them, instead of a cluster')
+    .addOption(kubeconfig())
+    .addOption(profiles())
+    .addOption(output())
+    .action(lazy(() => import('./commands/plan.js')));
+}
+
+function addServers(root: Command): void {
+  root
+    .command('webhook')
+    .description('admission: expands ModelServings and pods, checks, stamps topology; registers itself with its own CA')
+    .addOption(listen('0.0.0.0:9443'))
+    .option('--url <url>', 'register by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster')
+    .option('--service <namespace/name>', 'register by this Service', 'tandem-system/tandem-webhook')
+    .option('--scheduler <name>', 'scheduler that pods asking for volcano get on a cluster without Volcano', 'default-scheduler')
+    .addOption(profiles())
+    .addOption(kubeconfig())
+    .addOption(config())
+    .addOption(logLevel())
+    .action(lazy(() => import('./commands/webhook.js')));
+  root
+    .command('controller')
+    .description('turns ModelServings into pods, services and status')
+    .addOption(listen('0.0.0.0:9081'))
+    .option('--leader-elect', 'run only while holding the Lease, for two replicas or more')
+    .option('--workers <count>', 'ModelServings reconciled at once', '4')
+    .addOption(kubeconfig())
+    .addOption(config())
+    .addOption(logLevel())
+    .action(lazy(() => import('./commands/controller.js')));
+  root
+    .command('extender')
+    .description('scheduler extender: scores nodes by distance to the rest of the serving group')
+    .addOption(listen('127.0.0.1:9600'))
+    .addOption(objects('Nodes, Pods and ModelServings'))
+    .addOption(kubeconfig())
+    .addOption(config())
+    .addOption(logLevel())
+    .action(lazy(() => import('./commands/extender.js')));
+  root
+    .command('router')
+    .description('pairs a prefill and a decode pod per request and speaks their protocol')
+    .addOption(listen('0.0.0.0:8080'))
+    .addOption(metricsListen('0.0.0.0:9090'))
+    .addOption(objects('ModelServers, ModelRoutes and Pods'))
+    .addOption(profiles())
+    .addOption(kubeconfig())
+    .addOption(config())
+    .addOption(logLevel())
+    .action(lazy(() => import('./commands/router.js')));
+  root
+    .command('all')
+    .description('webhook, controller, extender and router in one process, on their default ports')
+    .option('--webhook-listen <host:port>', 'admission', '0.0.0.0:9443')
+    .option('--controller-listen <host:port>', "controller's probes and metrics", '0.0.0.0:9081')
+    .option('--extender-listen <host:port>', 'scheduler extender', '127.0.0.1:9600')
+    .addOption(listen('0.0.0.0:8080'))
+    .addOption(metricsListen('0.0.0.0:9090'))
+    .option('--url <url>', 'register the webhook by URL instead of by Service')
+    .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem')
+    .option('--scheduler <name>', 'scheduler that pods asking for volcano get on a cluster without Volcano', 'default-scheduler')
+    .addOption(profiles())
+    .addOption(kubeconfig())
+    .addOption(config())
+    .addOption(logLevel())
+    .action(lazy(() => import('./commands/all.js')));
+}
+
+function addQuestions(root: Command): void {
+  root
+    .command('status')
+    .description('servings, their groups, roles, pods and places in a running installation')
+    .argument('[name]', 'one ModelServing')
+    .option('-n, --namespace <namespace>', 'only this namespace')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(lazy(() => import('./commands/status.js')));
+  root
+    .command('explain')
+    .description('what admission added to a ModelServing, field by field, with the reason')
+    .argument('[name]', 'a ModelServing of the cluster (or use -f)')
+    .option('-f, --filename <file...>', 'manifest, or - for standard input')
+    .option('-n, --namespace <namespace>', 'namespace', 'default')
+    .addOption(profiles())
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(lazy(() => import('./commands/explain.js')));
+  root
+    .command('doctor')
+    .description('what a cluster has and lacks for Tandem; exit 1 when something is missing')
+    .addOption(kubeconfig())
+    .addOption(output())
+    .action(lazy(() => import('./commands/doctor.js')));
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else process.exitCode = reportFailure(error);
+}

@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseAllDocuments } from 'yaml';
+import { describeError, table } from '../base/errors.js';
+import { isObject } from '../base/json.js';
+import type { RawObject } from '../kube/client.js';
+
+export const manifestErrors = table({
+  'manifest-unreadable': {
+    status: 400,
+    retryable: false,
+    says: (m: { file: string; why: string }) => `cannot read ${m.file}: ${m.why}; check the path given with -f`,
+  },
+  'manifest-not-yaml': {
+    status: 400,
+    retryable: false,
+    says: (m: { file: string; line: number; column: number; why: string }) =>
+      `${m.file}:${m.line}:${m.column}: ${m.why}; mend the YAML at that place`,
+  },
+  'manifest-not-an-object': {
+    status: 400,
+    retryable: false,
+    says: (m: { file: string; line: number; lacks: string }) =>
+      `${m.file}:${m.line}: this document is not a Kubernetes object: it has no ${m.lacks}; every document needs apiVersion, kind and metadata.name`,
+  },
+});
+
+export interface Manifest {
+  readonly file: string;
+  /** Line of the file on which the document begins, from 1. */
+  readonly line: number;
+  readonly object: RawObject & { readonly apiVersion: string; readonly kind: string };
+}
+
+/** All Kubernetes objects of the files, in order; `-` is standard input. The first thing that is wrong ends it, with its position. */
+export function readManifests(files: readonly string[]): Manifest[] {
+  return files.flatMap((file) => parseManifests(file, readText(file)));
+}
+
+export function parseManifests(file: string, text: string): Manifest[] {
+  const lines = new LineCounter();
+  const manifests: Manifest[] = [];
+  for (const document of parseAllDocuments(text, { lineCounter: lines })) {
+    const [problem] = document.errors;
+    if (problem) {
+      const { line, col: column } = lines.linePos(problem.pos[0]);
+      throw manifestErrors('manifest-not-yaml', { file, line, column, why: problem.message.split('\n')[0] ?? problem.code });
+    }
+    const content: unknown = document.toJS();
+    if (content === null || content === undefined) continue;
+    const { line } = lines.linePos(document.contents?.range?.[0] ?? document.range[0]);
+    manifests.push({ file, line, object: asObject(content, file, line) });
+  }
+  return manifests;
+}
+
+function asObject(content: unknown, file: string, line: number): Manifest['object'] {
+  const object: Record<string, unknown> = isObject(content) ? content : {};
+  const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+  const missing = [
+    ['apiVersion', object['apiVersion']],
+    ['kind', object['kind']],
+    ['metadata.name', metadata['name'] ?? metadata['generateName']],
+  ].find(([, value]) => typeof value !== 'string' || value === '');
+  if (missing) throw manifestErrors('manifest-not-an-object', { file, line, lacks: String(missing[0]) });
+  return object as unknown as Manifest['object'];
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw manifestErrors('manifest-unreadable', { file, why: describeError(error) }, error);
+  }
+}

@@ -1,0 +1,14 @@
+import { styleText } from 'node:util';
+
+/** Rows as aligned columns, two spaces between; the last column is never padded. */
+export function alignRows(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows.map((row) => row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd());
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colour only on a terminal, and not when NO_COLOR is set. */
+export const paint = (style: Style, text: string): string =>
+  process.stdout.isTTY && !process.env['NO_COLOR'] ? styleText(style, text) : text;
