@@ -1,0 +1,107 @@
+import { levels } from '../../api/names.js';
+import type { NodeState } from './cluster.js';
+import { type GroupKey, linkWeight, type Member } from './group.js';
+import type { GroupPlan } from './plan.js';
+import { type ClusterPlan, heldForOthers } from './plan-cluster.js';
+import { type Amounts, fits, minus, nothing, plus } from './resources.js';
+import { costOfLevel, distance, type Ladder } from './topology.js';
+
+/** Highest score of kube-scheduler's extender protocol; scores are integers from 0. */
+export const maxScore = 10;
+
+export interface ScoreRequest {
+  readonly group: GroupKey;
+  readonly member: Member;
+  readonly members: readonly Member[];
+  readonly plan: GroupPlan;
+  readonly clusterPlan: ClusterPlan;
+  readonly nodes: ReadonlyMap<string, NodeState>;
+  readonly ladder: Ladder;
+  /** Names of the nodes to score. */
+  readonly candidates: readonly string[];
+}
+
+/**
+ * Scores 0..10 for a member's candidate nodes, by the weighted cost of its links to peers that are placed and to slots that
+ * are planned. The nearest candidate gets 10; each other one loses what its farther links are worth on the ladder, and
+ * more where it would take room that is held for another group. All are 0 when nothing tells them apart.
+ */
+export function scoreNodes(request: ScoreRequest): ReadonlyMap<string, number> {
+  const raw = new Map(request.candidates.map((name) => [name, rawScore(request, name)]));
+  const values = [...raw.values()];
+  const best = Math.max(...values);
+  if (values.every((value) => value === best)) return new Map(request.candidates.map((name) => [name, 0]));
+  return new Map([...raw].map(([name, value]) => [name, clamp(Math.round(maxScore - (best - value)))]));
+}
+
+const penaltyForHeldRoom = 3;
+
+function rawScore(request: ScoreRequest, name: string): number {
+  const node = request.nodes.get(name);
+  if (node === undefined) return 0;
+  const free = minus(node.free, heldForOthers(request.clusterPlan, request.group, name));
+  const penalty = fits(request.member.request, free) ? 0 : penaltyForHeldRoom;
+  return nearness(request, node) - penalty;
+}
+
+/** 0..10 by mean link cost; a member without links is equally near to everything. */
+function nearness(request: ScoreRequest, here: NodeState): number {
+  const displaces = wouldDisplace(request, here);
+  let weights = 0;
+  let cost = 0;
+  for (const peer of request.members) {
+    const weight = peer.name === request.member.name ? 0 : linkWeight(request.member, peer);
+    const there =
+      weight === 0 ? undefined : request.nodes.get(placeOf(request, peer, displaces ? here.name : '') ?? '');
+    if (there === undefined) continue;
+    weights += weight;
+    cost += weight * distance(here.domains, there.domains, request.ladder);
+  }
+  return weights === 0 ? maxScore : pointsFor(cost / weights, request.ladder);
+}
+
+/** Where a peer is or is meant to be. A peer whose planned place this member takes is expected in this member's place. */
+function placeOf({ plan, member }: ScoreRequest, peer: Member, taken: string): string | undefined {
+  if (peer.node !== undefined) return peer.node;
+  const meant = plan.nodes.get(peer.name);
+  return meant !== undefined && meant === taken ? (plan.nodes.get(member.name) ?? meant) : meant;
+}
+
+/** Whether the member would take the room that the plan gives to its own peers on this node. */
+function wouldDisplace({ members, member, plan }: ScoreRequest, { name, free }: NodeState): boolean {
+  const meant = members.filter(
+    (peer) => peer.name !== member.name && peer.node === undefined && plan.nodes.get(peer.name) === name,
+  );
+  if (meant.length === 0) return false;
+  const request = meant.reduce<Amounts>((sum, peer) => plus(sum, peer.request), nothing);
+  return !fits(member.request, minus(free, request));
+}
+
+/** Points of a link at each level. Two apart, so that with weight 20 a level outweighs the default plugins together. */
+const pointsOfLevel = { node: 10, domain: 9, leaf: 7, rack: 5, zone: 3, region: 1 } as const;
+
+/** Points of a mean cost: that of a level at the level's own cost, straight lines in between. Levels of equal cost count alike. */
+export function pointsFor(cost: number, ladder: Ladder): number {
+  const points = [
+    ...levels.map((level) => ({ cost: costOfLevel(level, ladder), points: pointsOfLevel[level] as number })),
+    { cost: ladder.beyond, points: 0 },
+  ];
+  let below = points[0];
+  for (const above of points) {
+    if (below === undefined || above.cost === cost) return points.find((p) => p.cost === cost)?.points ?? above.points;
+    if (above.cost > cost) return interpolate(below, above, cost);
+    if (above.cost > below.cost) below = above;
+  }
+  return 0;
+}
+
+function interpolate(
+  a: { readonly cost: number; readonly points: number },
+  b: { readonly cost: number; readonly points: number },
+  cost: number,
+): number {
+  if (b.cost <= a.cost || cost <= a.cost) return a.points;
+  return a.points + ((b.points - a.points) * (cost - a.cost)) / (b.cost - a.cost);
+}
+
+const clamp = (score: number): number => Math.min(maxScore, Math.max(0, score));
