@@ -9,9 +9,23 @@ export interface RawObject {
     readonly namespace?: string;
     readonly uid?: string;
     readonly resourceVersion?: string;
+    readonly generation?: number;
+    readonly creationTimestamp?: string;
+    readonly deletionTimestamp?: string;
     readonly labels?: Readonly<Record<string, string>>;
-    readonly [other: string]: unknown;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly OwnerRef[];
+    readonly finalizers?: readonly string[];
   };
+}
+
+export interface OwnerRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly controller?: boolean;
+  readonly blockOwnerDeletion?: boolean;
 }
 
 export interface Where {
@@ -37,6 +51,10 @@ export interface DeleteOptions {
   readonly uid?: string;
   readonly gracePeriodSeconds?: number;
   readonly propagation?: 'Foreground' | 'Background' | 'Orphan';
+}
+
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+  destroy(error?: Error): unknown;
 }
 
 /**
@@ -65,7 +83,10 @@ export interface KubeClient extends AsyncDisposable {
     options: WriteOptions & { fieldManager: string; force?: boolean; subresource?: string },
   ): Promise<T>;
   delete(resource: Resource, where: Where, options?: DeleteOptions): Promise<void>;
+  /** Several objects by selector; a namespaced kind needs the namespace. */
   deleteCollection(resource: Resource, options: ListOptions): Promise<void>;
+  /** A response that is read as it comes (a watch): bytes until the server ends it, the signal aborts, or it is destroyed. */
+  open(path: string, signal: AbortSignal): Promise<ByteStream>;
   /** Any other request: discovery, version, a path that no method above builds. Returns the parsed body. */
   request<T>(method: string, path: string, body?: unknown, options?: { contentType?: string }): Promise<T>;
 }

@@ -1,0 +1,157 @@
+/** The same stores from a file instead of a cluster: multi-document YAML, read again when it changes. */
+import { type FSWatcher, watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { LineCounter, parseAllDocuments } from 'yaml';
+import { describeError, TandemError, table } from '../base/errors.js';
+import { canonicalJson, isObject } from '../base/json.js';
+import type { Logger } from '../telemetry/log.js';
+import type { RawObject } from './client.js';
+import { createObjectMap, type ObjectMap } from './object-map.js';
+import { apiVersionOf, type Resource } from './resources.js';
+import type { ObjectStore } from './store.js';
+
+export const objectFileErrors = table({
+  'objects-unreadable': {
+    status: 500,
+    retryable: false,
+    says: (m: { path: string; why: string }) =>
+      `cannot read ${m.path}: ${m.why}; name a readable YAML file with --objects FILE`,
+  },
+  'objects-invalid': {
+    status: 500,
+    retryable: false,
+    says: (m: { path: string; line: number; column: number; why: string }) =>
+      `${m.path}:${m.line}:${m.column}: ${m.why}; correct the file, it is read again when it changes`,
+  },
+});
+
+export interface ObjectFile {
+  /** All objects of one kind in the file; the same store for the same kind. */
+  store<T extends RawObject>(resource: Resource): ObjectStore<T>;
+  /** Reads the file again, unless its text is unchanged. Rejects when it cannot be used; the last good content stays. */
+  reread(): Promise<void>;
+}
+
+export interface ObjectFileOptions {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+  /** Milliseconds between looks at the file beside change notices, which some file systems do not send. Default 2000. */
+  readonly pollEvery?: number;
+}
+
+/** Rejects when the file cannot be read or parsed at first; later errors are logged with their position. */
+export async function openObjectFile(path: string, options: ObjectFileOptions): Promise<ObjectFile> {
+  const { signal, logger, pollEvery = 2000 } = options;
+  const stores = new Map<string, { resource: Resource; map: ObjectMap<RawObject> }>();
+  let objects: readonly RawObject[] = [];
+  let text: string | undefined;
+  let lastError = '';
+
+  const fill = ({ resource, map }: { resource: Resource; map: ObjectMap<RawObject> }) =>
+    map.replaceAll(objects.filter((object) => isOf(resource, object)).map((object) => placed(resource, object)));
+
+  const reread = async () => {
+    const next = await readFile(path, 'utf8').catch((error: unknown) => {
+      throw objectFileErrors('objects-unreadable', { path, why: describeError(error) }, error);
+    });
+    if (next === text || signal.aborted) return;
+    objects = parseObjects(next, path);
+    text = next;
+    lastError = '';
+    for (const store of stores.values()) fill(store);
+  };
+
+  const look = () => {
+    reread().catch((error: unknown) => {
+      const message = describeError(error);
+      if (message !== lastError) logger.error({ path }, `${message} (the last good content stays in use)`);
+      lastError = message;
+      if (!(error instanceof TandemError)) throw error;
+    });
+  };
+
+  await reread();
+  followFile(path, look, { signal, pollEvery, logger });
+  return {
+    reread,
+    store<T extends RawObject>(resource: Resource): ObjectStore<T> {
+      const key = `${apiVersionOf(resource)}/${resource.kind}`;
+      let entry = stores.get(key);
+      if (entry === undefined) {
+        entry = { resource, map: createObjectMap<RawObject>({ logger, same: sameContent }) };
+        stores.set(key, entry);
+        fill(entry);
+      }
+      return entry.map as unknown as ObjectStore<T>;
+    },
+  };
+}
+
+/** Every object of a multi-document YAML text; lists are opened. Throws with line and column. */
+export function parseObjects(text: string, path: string): readonly RawObject[] {
+  const lines = new LineCounter();
+  const found: RawObject[] = [];
+  const invalid = (offset: number, why: string) => {
+    const { line, col } = lines.linePos(offset);
+    return objectFileErrors('objects-invalid', { path, line, column: col, why });
+  };
+  for (const document of parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })) {
+    const error = document.errors[0];
+    if (error !== undefined) throw invalid(error.pos[0], error.message);
+    const value: unknown = document.toJS();
+    if (value === null || value === undefined) continue;
+    for (const object of opened(value)) {
+      const why = whyNotObject(object);
+      if (why !== undefined) throw invalid(document.contents?.range?.[0] ?? 0, why);
+      found.push(object as RawObject);
+    }
+  }
+  return found;
+}
+
+function opened(value: unknown): readonly unknown[] {
+  const isList = isObject(value) && typeof value['kind'] === 'string' && value['kind'].endsWith('List');
+  return isList && Array.isArray(value['items']) ? value['items'] : [value];
+}
+
+function whyNotObject(value: unknown): string | undefined {
+  if (!isObject(value)) return 'a document is not a Kubernetes object';
+  if (typeof value['apiVersion'] !== 'string') return 'apiVersion is missing';
+  if (typeof value['kind'] !== 'string') return 'kind is missing';
+  const { metadata } = value;
+  return isObject(metadata) && typeof metadata['name'] === 'string' ? undefined : 'metadata.name is missing';
+}
+
+const isOf = (resource: Resource, object: RawObject): boolean =>
+  object.kind === resource.kind && object.apiVersion === apiVersionOf(resource);
+
+/** As an API server would store it: a namespaced object without a namespace is in `default`. */
+function placed(resource: Resource, object: RawObject): RawObject {
+  if (!resource.namespaced || object.metadata.namespace !== undefined) return object;
+  return { ...object, metadata: { ...object.metadata, namespace: 'default' } };
+}
+
+const sameContent = (a: RawObject, b: RawObject): boolean => canonicalJson(a) === canonicalJson(b);
+
+/** Watches the folder, not the file: editors and mounted ConfigMaps replace the file or a link above it. */
+function followFile(
+  path: string,
+  look: () => void,
+  options: { signal: AbortSignal; pollEvery: number; logger: Logger },
+): void {
+  const timer = setInterval(look, options.pollEvery);
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(dirname(path), look);
+    watcher.on('error', (error) => options.logger.warn({ path, error: describeError(error) }, 'polling the file only'));
+  } catch (error) {
+    options.logger.warn({ path: basename(path), error: describeError(error) }, 'polling the file only');
+  }
+  const end = () => {
+    clearInterval(timer);
+    watcher?.close();
+  };
+  if (options.signal.aborted) end();
+  else options.signal.addEventListener('abort', end, { once: true });
+}

@@ -1,0 +1,177 @@
+/** How to reach an API server: a named file, KUBECONFIG, the mounted service account, or ~/.kube/config, in this order. */
+import { access, readFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { systemClock } from '../base/clock.js';
+import { describeError, table } from '../base/errors.js';
+
+export const connectionErrors = table({
+  'no-kubeconfig': {
+    status: 500,
+    retryable: false,
+    says: (m: { looked: string }) =>
+      `no cluster to talk to (looked for ${m.looked}); name one with --kubeconfig FILE or KUBECONFIG`,
+  },
+  'bad-kubeconfig': {
+    status: 500,
+    retryable: false,
+    says: (m: { file: string; why: string }) =>
+      `kubeconfig ${m.file} cannot be used: ${m.why}; correct it, or name another with --kubeconfig FILE`,
+  },
+  unreachable: {
+    status: 503,
+    retryable: true,
+    says: (m: { server: string; why: string }) =>
+      `cannot reach the API server ${m.server}: ${m.why}; check that the cluster runs and that the kubeconfig names its address and CA`,
+  },
+});
+
+/** One identity at one API server. PEM texts; `headers` is asked per request, so that rotated tokens are used. */
+export interface Connection {
+  /** `https://host:port`, possibly with a path prefix. */
+  readonly server: string;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  /** Server name for TLS when it differs from the host. */
+  readonly servername: string | undefined;
+  /** True when the server's certificate is not verified, because the user asked for that. */
+  readonly insecure: boolean;
+  /** Namespace of the context or of the service account. */
+  readonly namespace: string;
+  /** Where this was read, for messages. */
+  readonly source: string;
+  headers(): Promise<Record<string, string>>;
+}
+
+export interface ConnectionOptions {
+  /** The value of --kubeconfig. */
+  readonly file?: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where Kubernetes mounts token, ca.crt and namespace. */
+  readonly serviceAccount?: string;
+}
+
+const mountedAt = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+export async function loadConnection(options: ConnectionOptions): Promise<Connection> {
+  const { env, file } = options;
+  if (file !== undefined) return fromFiles([file]);
+  const listed = env['KUBECONFIG']?.split(delimiter).filter((path) => path !== '') ?? [];
+  if (listed.length > 0) return fromFiles(listed);
+  const folder = options.serviceAccount ?? mountedAt;
+  if (env['KUBERNETES_SERVICE_HOST'] !== undefined && (await exists(join(folder, 'token')))) {
+    return fromServiceAccount(folder, env['KUBERNETES_SERVICE_HOST'], env['KUBERNETES_SERVICE_PORT'] ?? '443');
+  }
+  const home = join(env['HOME'] ?? '', '.kube', 'config');
+  if (await exists(home)) return fromFiles([home]);
+  throw connectionErrors('no-kubeconfig', { looked: `KUBECONFIG, ${folder}/token, ${home}` });
+}
+
+/** Without @kubernetes/client-node: inside a cluster its start-up time and memory buy nothing. */
+async function fromServiceAccount(folder: string, host: string, port: string): Promise<Connection> {
+  const read = (name: string) => readFile(join(folder, name), 'utf8');
+  const [ca, namespace] = await Promise.all([read('ca.crt'), read('namespace').catch(() => 'default')]);
+  let token = '';
+  let readAt = Number.NEGATIVE_INFINITY;
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ca,
+    cert: undefined,
+    key: undefined,
+    servername: undefined,
+    insecure: false,
+    namespace: namespace.trim(),
+    source: folder,
+    async headers() {
+      // The kubelet replaces the token well before it expires; once a minute is often enough.
+      if (systemClock.now() - readAt > 60_000) {
+        token = (await read('token')).trim();
+        readAt = systemClock.now();
+      }
+      return { authorization: `Bearer ${token}` };
+    },
+  };
+}
+
+async function fromFiles(files: readonly string[]): Promise<Connection> {
+  const source = files.join(delimiter);
+  const bad = (why: string, cause?: unknown) => connectionErrors('bad-kubeconfig', { file: source, why }, cause);
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  let first = true;
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw error instanceof Error && 'code' in error && error.code === 'ENOENT'
+        ? connectionErrors('no-kubeconfig', { looked: file }, error)
+        : bad(describeError(error), error);
+    });
+    const one = first ? config : new KubeConfig();
+    try {
+      one.loadFromString(text);
+      one.makePathsAbsolute(dirname(file));
+      if (!first) config.mergeConfig(one, true);
+    } catch (error) {
+      throw bad(firstLine(describeError(error)), error);
+    }
+    first = false;
+  }
+  const cluster = config.getCurrentCluster();
+  if (!cluster?.server) throw bad(`current-context "${config.getCurrentContext()}" names no cluster with a server`);
+  if (!URL.canParse(cluster.server)) throw bad(`server "${cluster.server}" is not a URL`);
+  if (cluster.proxyUrl) throw bad('proxy-url is not supported');
+  const tls = await readTls(config, bad);
+  return {
+    server: cluster.server.replace(/\/+$/, ''),
+    ...tls,
+    servername: cluster.tlsServerName,
+    insecure: cluster.skipTLSVerify === true,
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
+    source,
+    headers: async () => (await options(config, bad)).headers,
+  };
+}
+
+interface Options {
+  readonly headers: Record<string, string>;
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+async function readTls(config: Applies, bad: Bad): Promise<Pick<Options, 'ca' | 'cert' | 'key'>> {
+  const { ca, cert, key } = await options(config, bad);
+  return { ca, cert, key };
+}
+
+interface Applies {
+  applyToHTTPSOptions(options: object): Promise<void>;
+}
+type Bad = (why: string, cause?: unknown) => Error;
+
+/** Runs exec and OIDC plugins when the kubeconfig names one, so this may take a while and may fail. */
+async function options(config: Applies, bad: Bad): Promise<Options> {
+  const filled: Record<string, unknown> = {};
+  try {
+    await config.applyToHTTPSOptions(filled);
+  } catch (error) {
+    throw bad(firstLine(describeError(error)), error);
+  }
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(filled['headers'] ?? {})) headers[name.toLowerCase()] = String(value);
+  if (typeof filled['auth'] === 'string') {
+    headers['authorization'] = `Basic ${Buffer.from(filled['auth']).toString('base64')}`;
+  }
+  const pem = (value: unknown) => (value === undefined || value === null ? undefined : String(value));
+  return { headers, ca: pem(filled['ca']), cert: pem(filled['cert']), key: pem(filled['key']) };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false; // absent or unreadable: the next source is tried, and the final error names all of them
+  }
+}
+
+const firstLine = (text: string): string => text.split('\n')[0] ?? text;
