@@ -1,49 +1,23 @@
+import type { Static } from 'typebox';
+import type { DeepReadonly } from '../../api/types.js';
+import type { acceleratorSchema, connectorSchema, engineSchema } from './schema.js';
+
+export type AcceleratorProfile = DeepReadonly<Static<typeof acceleratorSchema>>;
+export type EngineProfile = DeepReadonly<Static<typeof engineSchema>>;
+export type ConnectorProfile = DeepReadonly<Static<typeof connectorSchema>>;
+export type Profile = AcceleratorProfile | EngineProfile | ConnectorProfile;
+
+export type WantedEnv = NonNullable<AcceleratorProfile['env']>[number];
+export type WantedVolume = NonNullable<AcceleratorProfile['volumes']>[number];
+export type WantedPort = NonNullable<ConnectorProfile['ports']>[number];
+export type TerseArgument = EngineProfile['terse']['args'][number];
+export type When = NonNullable<WantedEnv['when']>;
+
 /** Profiles are data (`config/profiles/*.yaml`): a new chip, engine or connector is a new file, not code. */
 export interface Profiles {
   readonly accelerators: readonly AcceleratorProfile[];
   readonly engines: readonly EngineProfile[];
   readonly connectors: readonly ConnectorProfile[];
-  /** Hash of the content of all files: what a ModelServing is pinned to. */
+  /** Hash of the content of all profiles, 12 hex digits: what a ModelServing is pinned to. Comments and file names do not count. */
   readonly revision: string;
-}
-
-/** A piece of a pod that a profile asks for, in Kubernetes' own spelling, with the reason it is needed. */
-export interface Wanted<T> {
-  readonly value: T;
-  readonly because: string;
-  readonly source?: string;
-}
-
-export interface AcceleratorProfile {
-  readonly kind: 'accelerator';
-  readonly name: string;
-  readonly vendor: string;
-  /** Extended resource names that mean this accelerator. */
-  readonly resources: readonly string[];
-  readonly env: readonly Wanted<{ readonly name: string; readonly value?: string; readonly fieldPath?: string }>[];
-  readonly volumes: readonly Wanted<{
-    readonly name: string;
-    readonly hostPath: string;
-    readonly type: string;
-    readonly mountPath: string;
-    readonly readOnly: boolean;
-  }>[];
-  readonly allowedCounts?: readonly number[];
-}
-
-export interface EngineProfile {
-  readonly kind: 'engine';
-  readonly name: string;
-  readonly family: 'vllm' | 'sglang';
-  readonly [more: string]: unknown;
-}
-
-export interface ConnectorProfile {
-  readonly kind: 'connector';
-  readonly name: string;
-  /** `kv_connector` values that mean this connector. */
-  readonly connectors: readonly string[];
-  /** What the router speaks for it. */
-  readonly dialect: string;
-  readonly [more: string]: unknown;
 }

@@ -32,12 +32,16 @@ export interface PodReading {
   readonly path: string;
   readonly spec: PodSpec;
   readonly container: Container;
+  /** Position of the engine container in `spec.containers`. */
+  readonly containerIndex: number;
   /** Field path of the engine container. */
   readonly containerPath: string;
   readonly engine: EngineReading;
   readonly devices: DeviceReading;
   readonly connector: ConnectorReading | undefined;
   readonly side: Side;
+  /** Environment of the engine container by name; of two entries with one name the later one counts, as in Kubernetes. */
+  readonly env: ReadonlyMap<string, EnvVar>;
 }
 
 /** `exact`: an argument list; `shell`: taken from a shell script, best effort; `opaque`: not understood, so never an error. */
@@ -48,9 +52,12 @@ export interface EngineReading {
   readonly reading: Certainty;
   /** Long flags without dashes, `_` written as `-`; `true` for a bare flag. Short flags are resolved by the profile. */
   readonly args: ReadonlyMap<string, string | true>;
+  /** Field path of each flag's value (of the script, when it comes from one), by the same names. */
+  readonly argPaths: ReadonlyMap<string, string>;
   /** Version from the image tag, e.g. `0.10.1rc1`; undefined when the tag names none. */
   readonly version: string | undefined;
   readonly model: string | undefined;
+  /** Names that requests may use: `--served-model-name`, else the model as written; empty when neither is known. */
   readonly servedNames: readonly string[];
   readonly host: string | undefined;
   readonly port: number;
@@ -58,7 +65,7 @@ export interface EngineReading {
   readonly pipelineParallel: number;
   /** Global data-parallel size; 1 when not given. */
   readonly dataParallel: number;
-  /** Ranks that this pod alone must hold: tensor × pipeline × local data parallel. */
+  /** Ranks that this pod alone must hold: tensor × pipeline × context × local data parallel. */
   readonly ranksPerPod: number;
 }
 
@@ -67,20 +74,20 @@ export interface DeviceReading {
   /** Extended resource name, e.g. `nvidia.com/gpu`; undefined when the pod asks for none that a profile knows. */
   readonly resource: string | undefined;
   readonly count: number;
-  /** Field path of the limit. */
+  /** Field path of the limit (of the request when there is only that). */
   readonly path: string;
 }
 
 export interface ConnectorReading {
   readonly profile: ConnectorProfile | undefined;
-  /** `kv_connector` as written; for MultiConnector the first peer-to-peer connector inside it. */
+  /** `kv_connector` as written; for MultiConnector the first peer-to-peer connector inside it; for SGLang the transfer backend. */
   readonly name: string;
   readonly role: string | undefined;
   /** The whole `--kv-transfer-config`, parsed; undefined with `error` set when it is not JSON. */
   readonly config: Readonly<Record<string, unknown>> | undefined;
+  /** The part of `config` that configures this connector: `config` itself, or its member inside a MultiConnector. */
+  readonly own: Readonly<Record<string, unknown>> | undefined;
   readonly error: string | undefined;
   /** Where it is written: field path of the argument. */
   readonly path: string;
 }
-
-export type EnvLookup = (name: string) => EnvVar | undefined;

@@ -1,0 +1,257 @@
+/**
+ * What a profile file may say. One schema validates `config/profiles/*.yaml` and gives the types of `types.ts`.
+ *
+ * Texts may hold placeholders in braces, filled by the expansion of the terse form: `{model}`, `{modelName}`,
+ * `{modelPath}`, `{servedName}`, `{port}`, `{tensorParallel}`, `{dataParallel}`, `{side}`, `{kvTransferConfig}`,
+ * `{prefill.tensorParallel}`, `{prefill.dataParallel}`, `{decode.tensorParallel}`, `{decode.dataParallel}`. A text that
+ * is one placeholder of a number becomes that number inside a JSON skeleton.
+ */
+import Type from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+const text = () => Type.String({ minLength: 1 });
+const texts = () => Type.Array(text());
+const count = () => Type.Integer({ minimum: 1 });
+const port = () => Type.Integer({ minimum: 1, maximum: 65535 });
+const side = () => Type.Union([Type.Literal('prefill'), Type.Literal('decode')]);
+const regularExpression = () => Type.String({ minLength: 1, format: 'regex' });
+
+/** When a wanted piece applies; all conditions that are given must hold. */
+const when = () =>
+  Type.Optional(
+    Type.Object(
+      {
+        /** Only on this side of the pair. */
+        side: Type.Optional(side()),
+        /** Only in containers that the terse form makes: a habit of the image, not a need of every pod. */
+        terse: Type.Optional(Type.Literal(true)),
+        /** Only on the pod network: the value is wrong under `hostNetwork`. */
+        podNetwork: Type.Optional(Type.Literal(true)),
+        /** Only with one of these connectors. */
+        connectors: Type.Optional(texts()),
+      },
+      closed,
+    ),
+  );
+const reasoned = { because: text(), source: Type.Optional(text()), when: when() };
+
+const wantedEnv = Type.Object(
+  { name: text(), value: Type.Optional(Type.String()), fieldPath: Type.Optional(text()), ...reasoned },
+  closed,
+);
+const wantedVolume = Type.Object(
+  {
+    name: text(),
+    hostPath: text(),
+    type: text(),
+    mountPath: text(),
+    readOnly: Type.Boolean(),
+    /** Mounts that serve the same purpose: with one of them present nothing is added. */
+    insteadOf: Type.Optional(texts()),
+    ...reasoned,
+  },
+  closed,
+);
+const wantedLabel = Type.Object({ name: text(), value: text(), ...reasoned }, closed);
+
+const heading = { name: Type.String({ pattern: '^[a-z0-9][-a-z0-9]*$', maxLength: 40 }), title: text() };
+
+export const acceleratorSchema = Type.Object(
+  {
+    kind: Type.Literal('accelerator'),
+    ...heading,
+    vendor: text(),
+    /** Extended resource names that mean this accelerator; the first is used by the terse form. */
+    resources: Type.Array(text(), { minItems: 1 }),
+    /** More resource names, as regular expressions (MIG slices, chips named by model). */
+    resourcePatterns: Type.Optional(Type.Array(regularExpression())),
+    /** Engine profiles that run on it; the first is the default. */
+    engines: Type.Array(text(), { minItems: 1 }),
+    /** Connector profile that the terse form takes when none is named. */
+    connector: text(),
+    /** Devices a pod may ask for; any number when absent. */
+    allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
+    /** Host CPU and memory that the terse form asks for per device. */
+    perDevice: Type.Optional(Type.Object({ cpu: text(), memory: text(), because: text() }, closed)),
+    env: Type.Optional(Type.Array(wantedEnv)),
+    volumes: Type.Optional(Type.Array(wantedVolume)),
+    labels: Type.Optional(Type.Array(wantedLabel)),
+  },
+  closed,
+);
+
+const terseArgument = Type.Object(
+  {
+    /** Long flag without dashes; absent for a positional argument. */
+    flag: Type.Optional(text()),
+    /** Absent for a bare flag. */
+    value: Type.Optional(text()),
+    /** The argument is left out when its value equals this. */
+    unless: Type.Optional(Type.String()),
+    because: text(),
+    source: Type.Optional(text()),
+  },
+  closed,
+);
+
+export const engineSchema = Type.Object(
+  {
+    kind: Type.Literal('engine'),
+    ...heading,
+    family: Type.Union([Type.Literal('vllm'), Type.Literal('sglang')]),
+    /** How its container is known. Of several engines that fit, an image match wins, then the higher precedence. */
+    recognise: Type.Object(
+      {
+        images: Type.Array(regularExpression()),
+        /** Words that start the engine in a command line, e.g. `vllm serve`, `-m sglang.launch_server`. */
+        programs: Type.Array(Type.Array(text(), { minItems: 1 })),
+        precedence: Type.Optional(Type.Integer()),
+      },
+      closed,
+    ),
+    /** Finds the engine's version in the image; its first group is the version. */
+    version: Type.Optional(regularExpression()),
+    flags: Type.Object(
+      {
+        /** Other spellings, short or long, without dashes → the long flag. */
+        aliases: Type.Record(Type.String(), text()),
+        /** Flags without a value. */
+        switches: texts(),
+        positionalModel: Type.Boolean(),
+        model: text(),
+        servedName: text(),
+        tensorParallel: text(),
+        pipelineParallel: text(),
+        dataParallel: text(),
+        dataParallelLocal: Type.Optional(text()),
+        contextParallel: Type.Optional(text()),
+        nodes: Type.Optional(text()),
+        /** With this flag the data-parallel ranks live inside the tensor-parallel world (SGLang's DP attention). */
+        dataParallelInside: Type.Optional(text()),
+        /** Flag that carries the KV-transfer configuration as JSON. */
+        kvTransferConfig: Type.Optional(text()),
+        /** Flag that names the side of the pair. */
+        side: Type.Optional(text()),
+        /** Flag that names the transfer backend, where no KV-transfer configuration exists, and its default. */
+        backend: Type.Optional(text()),
+        backendDefault: Type.Optional(text()),
+      },
+      closed,
+    ),
+    port: port(),
+    /** Flags whose values must be equal on both sides of a pair: they enter the KV fingerprint. */
+    agree: texts(),
+    env: Type.Optional(Type.Array(wantedEnv)),
+    sharedMemory: Type.Object(
+      { minimum: text(), perDevice: text(), because: text(), source: Type.Optional(text()) },
+      closed,
+    ),
+    probes: Type.Object(
+      {
+        path: text(),
+        periodSeconds: count(),
+        timeoutSeconds: count(),
+        failureThreshold: count(),
+        /** Time a start may take: weights, compilation, graphs. */
+        loadBudgetSeconds: count(),
+        because: text(),
+        source: Type.Optional(text()),
+      },
+      closed,
+    ),
+    drain: Type.Object(
+      {
+        metricsPath: text(),
+        /** Gauges that are 0 when no request is in the engine; a name that is not exported counts as 0. */
+        idle: texts(),
+        /** Gauges that are 0 when no KV waits to be pulled; read on prefill only. */
+        released: texts(),
+        gracePeriodSeconds: count(),
+        because: text(),
+        source: Type.Optional(text()),
+      },
+      closed,
+    ),
+    /** What the terse form makes. */
+    terse: Type.Object(
+      {
+        container: text(),
+        image: text(),
+        imagePullPolicy: Type.Optional(text()),
+        command: Type.Optional(texts()),
+        args: Type.Array(terseArgument),
+        modelPath: text(),
+        modelVolume: Type.Object(
+          { name: text(), mountPath: text(), hostPath: Type.Optional(text()), because: text() },
+          closed,
+        ),
+        downloader: Type.Object(
+          { container: text(), image: text(), imagePullPolicy: Type.Optional(text()), args: texts(), because: text() },
+          closed,
+        ),
+      },
+      closed,
+    ),
+  },
+  closed,
+);
+
+const skeleton = () => Type.Record(Type.String(), Type.Unknown());
+
+export const connectorSchema = Type.Object(
+  {
+    kind: Type.Literal('connector'),
+    ...heading,
+    /** Engine profiles that have it. */
+    engines: Type.Array(text(), { minItems: 1 }),
+    /** `kv_connector` values that mean this connector. */
+    connectors: texts(),
+    /** Paths into the KV-transfer configuration; with several profiles for one name, the one whose paths are all present is meant. */
+    onlyWith: Type.Optional(Type.Array(text(), { minItems: 1 })),
+    /** Values of the engine's backend flag that mean this connector. */
+    backends: Type.Optional(texts()),
+    /** What the router speaks for it. */
+    dialect: text(),
+    /** What holds between the tensor-parallel sizes of both sides; `equal` enters the KV fingerprint. */
+    tensorParallel: Type.Union([
+      Type.Literal('any'),
+      Type.Literal('equal'),
+      Type.Literal('decode-at-least-prefill'),
+      Type.Literal('prefill-at-least-decode'),
+    ]),
+    /** Paths into the KV-transfer configuration whose values must be equal on both sides: they enter the KV fingerprint. */
+    agree: texts(),
+    /** `engine`: the engine draws a fresh id at every start; `pod`: the id must be known beforehand, so the terse form sets it. */
+    engineId: Type.Union([Type.Literal('engine'), Type.Literal('pod')]),
+    /** KV-transfer configuration of the terse form; absent when the engine has none. */
+    config: Type.Optional(Type.Object({ prefill: skeleton(), decode: skeleton() }, closed)),
+    /** Further arguments of the terse form. */
+    args: Type.Optional(Type.Array(terseArgument)),
+    env: Type.Optional(Type.Array(wantedEnv)),
+    /** Ports to declare on the engine container; `fromEnv` and `fromConfig` say where the pod may have moved it. */
+    ports: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            name: Type.String({ maxLength: 15, minLength: 1 }),
+            port: port(),
+            fromEnv: Type.Optional(text()),
+            fromConfig: Type.Optional(text()),
+            fromFlag: Type.Optional(text()),
+            ...reasoned,
+          },
+          closed,
+        ),
+      ),
+    ),
+    volumes: Type.Optional(Type.Array(wantedVolume)),
+    capabilities: Type.Optional(Type.Array(Type.Object({ name: text(), ...reasoned }, closed))),
+  },
+  closed,
+);
+
+export const profileSchemas = {
+  accelerator: acceleratorSchema,
+  engine: engineSchema,
+  connector: connectorSchema,
+} as const;

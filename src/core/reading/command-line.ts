@@ -1,0 +1,85 @@
+import type { Container } from '../../api/kube.js';
+import { listAt, objectAt, textAt, textsAt } from './shape.js';
+import { commandsOf } from './shell.js';
+import type { Certainty } from './types.js';
+
+/** One word of a command line and where in the container it is written, e.g. `args[3]`. */
+export interface Word {
+  readonly text: string;
+  readonly at: string;
+}
+
+/** A command that the container may start. `entrypoint`: the image's own, so the words are its arguments. */
+export interface CommandLine {
+  readonly words: readonly Word[];
+  readonly certainty: Certainty;
+  readonly entrypoint: boolean;
+}
+
+/** Every command that the container's `command` and `args` can be seen to start; one of them may be the engine. */
+export function commandLines(container: Container): readonly CommandLine[] {
+  const env = literalEnv(container);
+  const command = words(container, 'command', env);
+  const args = words(container, 'args', env);
+  if (command.length === 0) return [{ words: args, certainty: 'exact', entrypoint: true }];
+  const all = [...command, ...args];
+  const script = scriptOf(all);
+  if (script === undefined) return [{ words: all, certainty: 'exact', entrypoint: false }];
+  return commandsOf(script.text, env).map((texts) => ({
+    words: texts.map((text) => ({ text, at: script.at })),
+    certainty: 'shell',
+    entrypoint: false,
+  }));
+}
+
+const shells = new Set(['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh']);
+
+/** The script of `sh -c SCRIPT`, also behind wrappers such as `tini --`; undefined when no shell takes one. */
+function scriptOf(all: readonly Word[]): Word | undefined {
+  const shell = all.findIndex(({ text }) => shells.has(baseName(text)));
+  if (shell < 0) return undefined;
+  const option = all.findIndex(({ text }, index) => index > shell && /^-[a-z]*c$/.test(text));
+  return option < 0 ? undefined : all[option + 1];
+}
+
+/** Position after the program's words, or undefined when this command does not start it. A path before the program is ignored. */
+export function programEnd(line: CommandLine, program: readonly string[]): number | undefined {
+  for (let start = 0; start + program.length <= line.words.length; start += 1) {
+    const matches = program.every((part, index) => {
+      const text = line.words[start + index]?.text ?? '';
+      return text === part || (index === 0 && baseName(text) === part);
+    });
+    if (matches) return start + program.length;
+  }
+  return undefined;
+}
+
+const baseName = (text: string): string => text.slice(text.lastIndexOf('/') + 1);
+
+function words(container: Container, field: 'command' | 'args', env: ReadonlyMap<string, string>): Word[] {
+  return textsAt(container, field).map((text, index) => ({ text: substituted(text, env), at: `${field}[${index}]` }));
+}
+
+/** Kubernetes' own `$(VAR)`; an unknown name stays as written, and `$$(VAR)` means the text `$(VAR)`. */
+export function substituted(text: string, env: ReadonlyMap<string, string>): string {
+  return text.replace(/\$\$|\$\(([^()\s]+)\)/g, (written, variable: string | undefined) =>
+    variable === undefined ? '$' : (env.get(variable) ?? written),
+  );
+}
+
+/** Names in `$(NAME)` of a text, as Kubernetes sees them. */
+export function referencesIn(text: string): readonly string[] {
+  return [...text.replaceAll('$$', '').matchAll(/\$\(([A-Za-z_][-.\w]*)\)/g)].map((match) => match[1] ?? '');
+}
+
+/** Variables with a value in the manifest, each with what it references resolved, in the order of Kubernetes. */
+export function literalEnv(container: Container): ReadonlyMap<string, string> {
+  const env = new Map<string, string>();
+  for (const entry of listAt(container, 'env')) {
+    const variable = textAt(entry, 'name');
+    if (variable === undefined) continue;
+    if (objectAt(entry, 'valueFrom')) env.delete(variable);
+    else env.set(variable, substituted(textAt(entry, 'value') ?? '', env));
+  }
+  return env;
+}

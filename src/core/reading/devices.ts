@@ -1,0 +1,31 @@
+import type { Container } from '../../api/kube.js';
+import { wholeUnits } from '../../base/quantity.js';
+import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
+import { objectAt } from './shape.js';
+import type { DeviceReading } from './types.js';
+
+/** The accelerator devices that a container asks for, by limits first; a request alone counts too. */
+export function readDevices(container: Container, path: string, profiles: Profiles): DeviceReading {
+  const resources = objectAt(container, 'resources');
+  for (const part of ['limits', 'requests'] as const) {
+    for (const [resource, quantity] of Object.entries(objectAt(resources, part) ?? {})) {
+      const profile = acceleratorFor(resource, profiles);
+      if (!profile) continue;
+      const count = isQuantity(quantity) ? (wholeUnits(quantity) ?? 0) : 0;
+      return { profile, resource, count, path: `${path}.resources.${part}["${resource}"]` };
+    }
+  }
+  return { profile: undefined, resource: undefined, count: 0, path: `${path}.resources.limits` };
+}
+
+const isQuantity = (value: unknown): value is string | number => typeof value === 'string' || typeof value === 'number';
+
+/** The accelerator that a resource name means; an exact name wins over a pattern. */
+export function acceleratorFor(resource: string, profiles: Profiles): AcceleratorProfile | undefined {
+  return (
+    profiles.accelerators.find(({ resources }) => resources.includes(resource)) ??
+    profiles.accelerators.find(({ resourcePatterns = [] }) =>
+      resourcePatterns.some((pattern) => new RegExp(pattern).test(resource)),
+    )
+  );
+}

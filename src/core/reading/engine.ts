@@ -1,0 +1,64 @@
+import type { Container } from '../../api/kube.js';
+import type { EngineProfile } from '../profiles/types.js';
+import { readFlags } from './flags.js';
+import type { Recognised } from './recognise.js';
+import { textAt } from './shape.js';
+import type { EngineReading } from './types.js';
+
+/** What the engine's command line says, with the engine's own defaults for what it leaves out. */
+export function readEngine(
+  container: Container,
+  path: string,
+  recognised: Recognised,
+  workerReplicas: number,
+): EngineReading {
+  const { profile, words } = recognised;
+  const { args, at, positional, servedNames } = readFlags(words, profile.flags);
+  const model =
+    textOf(args.get(profile.flags.model)) ?? (profile.flags.positionalModel ? positional[0]?.text : undefined);
+  const flag = (name: string | undefined) => (name === undefined ? undefined : textOf(args.get(name)));
+  return {
+    profile,
+    // Arguments from a file are not in the manifest, so nothing that is missing here is known to be missing.
+    reading: args.has('config') ? 'opaque' : recognised.certainty,
+    args,
+    argPaths: new Map([...at].map(([name, where]) => [name, `${path}.${where}`])),
+    version: versionOf(profile, textAt(container, 'image') ?? ''),
+    model,
+    servedNames: servedNames.length > 0 ? servedNames : model === undefined ? [] : [model],
+    host: flag('host'),
+    port: whole(flag('port')) ?? profile.port,
+    ...parallelism(profile.flags, flag, args, workerReplicas),
+  };
+}
+
+const textOf = (value: string | true | undefined): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
+function whole(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) && Number(text) > 0 ? Number(text) : undefined;
+}
+
+function parallelism(
+  flags: EngineProfile['flags'],
+  flag: (name: string | undefined) => string | undefined,
+  args: ReadonlyMap<string, unknown>,
+  workerReplicas: number,
+) {
+  const size = (name: string | undefined) => whole(flag(name)) ?? 1;
+  const pods = workerReplicas + 1;
+  const tensorParallel = size(flags.tensorParallel);
+  const pipelineParallel = size(flags.pipelineParallel);
+  const dataParallel = size(flags.dataParallel);
+  const world = tensorParallel * pipelineParallel * size(flags.contextParallel);
+  const inside = flags.dataParallelInside !== undefined && args.has(flags.dataParallelInside);
+  const local = whole(flag(flags.dataParallelLocal)) ?? Math.ceil(dataParallel / pods);
+  const ranks = inside ? world : world * local;
+  // One replica of the model over several pods: each holds its share of the world.
+  const nodes = Math.max(size(flags.nodes), dataParallel > 1 ? 1 : pods);
+  return { tensorParallel, pipelineParallel, dataParallel, ranksPerPod: Math.ceil(ranks / nodes) };
+}
+
+function versionOf(profile: EngineProfile, image: string): string | undefined {
+  return profile.version === undefined ? undefined : new RegExp(profile.version).exec(image)?.[1];
+}

@@ -1,0 +1,78 @@
+import type { Container, EnvVar, Pod, PodSpec } from '../../api/kube.js';
+import { labels } from '../../api/names.js';
+import { isObject } from '../../base/json.js';
+import type { Profiles } from '../profiles/types.js';
+import { readConnector, sideOf } from './connector.js';
+import { readDevices } from './devices.js';
+import { readEngine } from './engine.js';
+import { type Recognised, recogniseEngine } from './recognise.js';
+import { listAt, textAt } from './shape.js';
+import type { PodReading, Side } from './types.js';
+
+/** What is known about a pod spec from around it. */
+export interface PodPlace {
+  /** Field path of the spec in its object. */
+  readonly path: string;
+  /** Role of the ModelServing: its name decides the side when the connector leaves it open. */
+  readonly role?: string | undefined;
+  /** Workers beside the entry pod. */
+  readonly workerReplicas?: number;
+}
+
+/** Reading of a pod spec; undefined when no engine is recognised in it. */
+export function readPodSpec(spec: PodSpec | undefined, profiles: Profiles, place: PodPlace): PodReading | undefined {
+  const found = engineContainer(spec, profiles);
+  if (spec === undefined || found === undefined) return undefined;
+  const containerPath = `${place.path}.containers[${found.index}]`;
+  const engine = readEngine(found.container, containerPath, found.recognised, place.workerReplicas ?? 0);
+  const connector = readConnector(engine, profiles);
+  return {
+    path: place.path,
+    spec,
+    container: found.container,
+    containerIndex: found.index,
+    containerPath,
+    engine,
+    devices: readDevices(found.container, containerPath, profiles),
+    connector,
+    side: sideOf(engine, connector) ?? sideByName(place.role),
+    env: envOf(found.container),
+  };
+}
+
+/** Reading of a Pod of a serving, whoever created it. */
+export function readPod(pod: Pod, profiles: Profiles): PodReading | undefined {
+  return readPodSpec(pod.spec, profiles, { path: 'spec', role: pod.metadata.labels?.[labels.role] });
+}
+
+/** A role called `prefill-a` is the prefill side; any other name means that the pod serves alone. */
+export function sideByName(role: string | undefined): Side {
+  if (role === undefined) return 'aggregated';
+  if (/prefill/i.test(role)) return 'prefill';
+  return /decode/i.test(role) ? 'decode' : 'aggregated';
+}
+
+interface Found {
+  readonly index: number;
+  readonly container: Container;
+  readonly recognised: Recognised;
+}
+
+function engineContainer(spec: PodSpec | undefined, profiles: Profiles): Found | undefined {
+  const found = listAt(spec, 'containers').flatMap((item, index): Found[] => {
+    if (!isObject(item)) return [];
+    const container = item as unknown as Container;
+    const recognised = recogniseEngine(container, profiles);
+    return recognised ? [{ index, container, recognised }] : [];
+  });
+  return found.find(({ recognised }) => recognised.started) ?? found[0];
+}
+
+function envOf(container: Container): ReadonlyMap<string, EnvVar> {
+  const env = new Map<string, EnvVar>();
+  for (const entry of listAt(container, 'env')) {
+    const name = textAt(entry, 'name');
+    if (name !== undefined) env.set(name, entry as EnvVar);
+  }
+  return env;
+}

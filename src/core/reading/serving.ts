@@ -1,0 +1,31 @@
+import type { PodSpec } from '../../api/kube.js';
+import type { ModelServing, PodTemplate, Role } from '../../api/types.js';
+import { isObject } from '../../base/json.js';
+import type { Profiles } from '../profiles/types.js';
+import { readPodSpec } from './pod.js';
+import { countAt, listAt, objectAt, textAt } from './shape.js';
+import type { RoleReading, ServingReading } from './types.js';
+
+/** Reads every role of a serving; a role of a wrong shape reads as one without an engine. */
+export function readServing(serving: ModelServing, profiles: Profiles): ServingReading {
+  const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
+  return { serving, profiles, roles: roles.map((role, index) => readRole(role, index, profiles)) };
+}
+
+function readRole(written: unknown, index: number, profiles: Profiles): RoleReading {
+  const role = (isObject(written) ? written : {}) as unknown as Role;
+  const path = `spec.template.roles[${index}]`;
+  const name = textAt(role, 'name') ?? '';
+  const workerReplicas = countAt(role, 'workerReplicas') ?? 0;
+  const template = (objectAt(role, 'entryTemplate') ?? {}) as PodTemplate;
+  const spec = objectAt(template, 'spec') as PodSpec | undefined;
+  return {
+    index,
+    name,
+    path,
+    replicas: countAt(role, 'replicas') ?? 1,
+    workerReplicas,
+    template,
+    pod: readPodSpec(spec, profiles, { path: `${path}.entryTemplate.spec`, role: name, workerReplicas }),
+  };
+}
