@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly servings: ReadonlyMap<string, ModelServing>;
   /** Node by pod uid: where a pod that is not bound yet probably is. */
   readonly expected: ReadonlyMap<string, string>;
+  /** Whether the time allowed for the answer is over. */
+  readonly isLate?: () => boolean;
 }
 
 export type Advice =
@@ -30,7 +32,7 @@ export type Advice =
 
 /** The plan of all groups that are still being placed; valid while cluster, servings and expectations stay as they are. */
 export function planAll(around: Surroundings): ClusterPlan {
-  return planCluster(groupsIn(around), around.cluster.nodes, around.cluster.ladder);
+  return planCluster(groupsIn(around), around.cluster.nodes, around.cluster.ladder, around.isLate);
 }
 
 /** Scores of the candidate nodes for one pod. `clusterPlan` is what `planAll` gave for the same surroundings. */
@@ -126,9 +128,10 @@ function planFor(around: Surroundings, clusterPlan: ClusterPlan, question: Quest
   const offered = { member: member.name, nodes: new Set(question.candidates) };
   const common = clusterPlan.plans.get(group);
   if (common !== undefined && offered.nodes.has(common.nodes.get(member.name) ?? '')) return common;
-  const own = planGroup({ members, nodes, ladder, offered, room: roomFor(clusterPlan, group, nodes) });
+  const request = { members, nodes, ladder, offered, ...(around.isLate && { isLate: around.isLate }) };
+  const own = planGroup({ ...request, room: roomFor(clusterPlan, group, nodes) });
   // Room held for others is a wish, not a fact: a group that fits nowhere else may have it.
-  return own.complete ? own : planGroup({ members, nodes, ladder, offered, room: new Room(nodes) });
+  return own.complete ? own : planGroup({ ...request, room: new Room(nodes) });
 }
 
 function probableNode(plan: GroupPlan, { name }: Member, scores: ReadonlyMap<string, number>): string | undefined {

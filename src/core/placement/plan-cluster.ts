@@ -17,21 +17,25 @@ export interface ClusterPlan {
   readonly held: ReadonlyMap<string, readonly { readonly group: GroupKey; readonly request: Amounts }[]>;
 }
 
+/** Groups planned ahead at most: what lies beyond finds its place when its turn comes nearer. */
+const planAhead = 256;
+
 /**
  * Plans all groups that still have open slots, one after the other in the room that the earlier ones leave: groups that
- * have begun first, then the oldest. So two groups that arrive together are not both led to the last room. Groups beyond
- * `limit` are left unplanned, which bounds the time it takes.
+ * have begun first, then the oldest. So two groups that arrive together are not both led to the last room. It ends early,
+ * with fewer plans, when `isLate` says so.
  */
 export function planCluster(
   groups: readonly Group[],
   nodes: ReadonlyMap<string, NodeState>,
   ladder: Ladder,
-  limit = 256,
+  isLate: () => boolean = () => false,
 ): ClusterPlan {
   const room = new Room(nodes);
   const plans = new Map<GroupKey, GroupPlan>();
   const held = new Map<string, { group: GroupKey; request: Amounts }[]>();
-  for (const { key, members } of groups.filter(hasOpenSlot).sort(inTurn).slice(0, limit)) {
+  for (const { key, members } of groups.filter(hasOpenSlot).sort(inTurn).slice(0, planAhead)) {
+    if (isLate()) break;
     const plan = planGroup({ members, nodes, room, ladder });
     plans.set(key, plan);
     for (const { name, node, request } of members) {

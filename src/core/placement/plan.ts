@@ -1,4 +1,5 @@
 import { type Level, levels } from '../../api/names.js';
+import { table } from '../../base/errors.js';
 import type { NodeState } from './cluster.js';
 import { refusal } from './feasible.js';
 import { linkWeight, type Member } from './group.js';
@@ -55,7 +56,18 @@ export interface PlanRequest {
   readonly ladder: Ladder;
   /** Nodes that a scheduler offers for one member: that member is planned only there. */
   readonly offered?: { readonly member: string; readonly nodes: ReadonlySet<string> };
+  /** Asked between steps; when it says true the plan is given up with `placement-late`. */
+  readonly isLate?: () => boolean;
 }
+
+export const planErrors = table({
+  'placement-late': {
+    status: 503,
+    retryable: true,
+    says: (m: { members: number; nodes: number }) =>
+      `planning ${m.members} pods on ${m.nodes} nodes took longer than allowed; raise the extender's deadline below the scheduler's httpTimeout`,
+  },
+});
 
 interface Domain {
   readonly level: Level | undefined;
@@ -117,6 +129,7 @@ function nearestRoom(
       .map((domain) => ({ domain, spare: spareIn(search.room, domain, demand) }))
       .sort((a, b) => a.spare - b.spare || compare(a.domain.key, b.domain.key));
     for (const { domain } of rooms) {
+      mindTheTime(search);
       const assigned = [assign(search, open, domain.nodes), pack(search, open, domain.nodes)].find((a) => a.complete);
       if (assigned !== undefined) return { domain, assigned: assigned.nodes };
     }
@@ -155,6 +168,7 @@ function assign(search: Search, open: readonly Member[], nodes: readonly NodeSta
   const at = new Map(search.placed);
   const assigned = new Map<string, string>();
   for (const member of open) {
+    mindTheTime(search);
     const node = cheapest({ ...search, room }, member, at, nodes);
     if (node === undefined) continue;
     room.take(node.name, member.request);
@@ -162,6 +176,10 @@ function assign(search: Search, open: readonly Member[], nodes: readonly NodeSta
     assigned.set(member.name, node.name);
   }
   return { nodes: assigned, complete: assigned.size === open.length };
+}
+
+function mindTheTime({ isLate, members, nodes }: PlanRequest): void {
+  if (isLate?.()) throw planErrors('placement-late', { members: members.length, nodes: nodes.size });
 }
 
 /** Tightest node first, whatever the links cost: finds room where `assign` has cut it into pieces. */
