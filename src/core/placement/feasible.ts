@@ -28,9 +28,10 @@ interface NodeAffinity {
 export function refusal(pod: Pod, node: Node): string | undefined {
   if (node.spec?.unschedulable === true && !tolerates(pod.spec, unschedulableTaint))
     return 'node(s) were unschedulable';
-  if (!matchesNodeSelection(pod.spec, node)) return "node(s) didn't match Pod's node affinity/selector";
-  const taint = node.spec?.taints?.find((taint) => isHard(taint) && !tolerates(pod.spec, taint));
-  return taint === undefined ? undefined : 'node(s) had untolerated taint(s)';
+  if (node.spec?.taints?.some((taint) => isHard(taint) && !tolerates(pod.spec, taint)) === true) {
+    return 'node(s) had untolerated taint(s)';
+  }
+  return matchesNodeSelection(pod.spec, node) ? undefined : "node(s) didn't match Pod's node affinity/selector";
 }
 
 /** Whether `nodeSelector` and the required node affinity both accept the node. */
