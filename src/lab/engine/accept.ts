@@ -21,18 +21,20 @@ export function acceptRequest(
   const prompts = kind === 'chat' ? [chatPrompt(body, options)] : completionPrompts(body['prompt'], options);
   const longest = Math.max(...prompts.map(({ tokens }) => tokens.length));
   checkLength(longest, options.maxModelLen);
-  const room = options.maxModelLen - longest;
-  const asked = integer(body['max_completion_tokens']) ?? integer(body['max_tokens']);
-  const maxTokens = Math.min(asked ?? (kind === 'chat' ? room : 16), room);
-  const sampling = checkSampling(body, asked, maxTokens, options.maxModelLen);
-  const streamOptions = isObject(body['stream_options']) ? body['stream_options'] : {};
   return {
     kind,
     id: `${kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${requestId}`,
     model,
     prompts,
-    ...sampling,
-    maxTokens,
+    ...readLimits(body, kind, options.maxModelLen - longest, options.maxModelLen),
+    ...readOutput(body),
+    params: isObject(body['kv_transfer_params']) ? body['kv_transfer_params'] : undefined,
+  };
+}
+
+function readOutput(body: Body) {
+  const streamOptions = isObject(body['stream_options']) ? body['stream_options'] : {};
+  return {
     ignoreEos: body['ignore_eos'] === true,
     stop: stopsOf(body['stop']),
     stream: body['stream'] === true,
@@ -40,7 +42,6 @@ export function acceptRequest(
     continuousUsage: streamOptions['continuous_usage_stats'] === true,
     echo: body['echo'] === true,
     returnTokenIds: body['return_token_ids'] === true,
-    params: isObject(body['kv_transfer_params']) ? body['kv_transfer_params'] : undefined,
   };
 }
 
@@ -123,28 +124,42 @@ function checkLength(longest: number, limit: number): void {
   );
 }
 
-function checkSampling(body: Body, asked: number | undefined, maxTokens: number, modelLength: number) {
-  const temperature = number(body['temperature']) ?? 1;
-  const n = integer(body['n']) ?? 1;
-  const minTokens = integer(body['min_tokens']) ?? 0;
+/** `room`: what the model's length leaves for the answer. A `max_completion_tokens` beats `max_tokens`. */
+function readLimits(body: Body, kind: EngineRequest['kind'], room: number, modelLength: number) {
+  const asked = integer(body['max_completion_tokens']) ?? integer(body['max_tokens']);
   if (asked !== undefined && asked > modelLength) {
     const message = `max_tokens=${asked} cannot be greater than max_model_len=${modelLength}. Please request fewer output tokens.`;
     throw badParameter(message, 'max_tokens', String(asked));
   }
+  const maxTokens = Math.min(asked ?? (kind === 'chat' ? room : 16), room);
+  const { temperature, n } = checkSampling(body);
+  if (maxTokens < 1) {
+    throw badParameter(`max_tokens must be at least 1, got ${maxTokens}.`, 'max_tokens', String(maxTokens));
+  }
+  const minTokens = readMinTokens(body, maxTokens);
+  if (temperature === 0 && n > 1) throw badRequest(`n must be 1 when using greedy sampling, got ${n}.`);
+  return { temperature, n, minTokens, maxTokens };
+}
+
+function readMinTokens(body: Body, maxTokens: number): number {
+  const minTokens = integer(body['min_tokens']) ?? 0;
+  if (minTokens < 0) throw badRequest(`min_tokens must be greater than or equal to 0, got ${minTokens}.`);
+  if (minTokens > maxTokens) {
+    throw badRequest(`min_tokens must be less than or equal to max_tokens=${maxTokens}, got ${minTokens}.`);
+  }
+  return minTokens;
+}
+
+function checkSampling(body: Body) {
+  const temperature = number(body['temperature']) ?? 1;
+  const n = integer(body['n']) ?? 1;
   if (n < 1) throw badParameter(`n must be at least 1, got ${n}.`, 'n', String(n));
   if (temperature < 0) {
     const shown = pythonFloat(temperature);
     throw badParameter(`temperature must be non-negative, got ${shown}.`, 'temperature', shown);
   }
   checkTopP(number(body['top_p']) ?? 1);
-  if (maxTokens < 1)
-    throw badParameter(`max_tokens must be at least 1, got ${maxTokens}.`, 'max_tokens', String(maxTokens));
-  if (minTokens < 0) throw badRequest(`min_tokens must be greater than or equal to 0, got ${minTokens}.`);
-  if (minTokens > maxTokens) {
-    throw badRequest(`min_tokens must be less than or equal to max_tokens=${maxTokens}, got ${minTokens}.`);
-  }
-  if (temperature === 0 && n > 1) throw badRequest(`n must be 1 when using greedy sampling, got ${n}.`);
-  return { temperature, n, minTokens };
+  return { temperature, n };
 }
 
 function checkTopP(topP: number): void {

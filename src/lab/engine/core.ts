@@ -2,7 +2,7 @@ import { engineDead } from './answers.js';
 import { type Allocation, BlockPool } from './blocks.js';
 import { connectors } from './connector.js';
 import { Counters, type FinishReason } from './counters.js';
-import { type Ending, generate, tokenId } from './generate.js';
+import { type Ending, generate, longestText, tokenId } from './generate.js';
 import { Handovers } from './handovers.js';
 import type { Peer } from './network.js';
 import type { Resolved } from './options.js';
@@ -108,37 +108,45 @@ export class EngineCore {
   async run(sequence: Sequence, cut: AbortController, say: Say): Promise<SequenceEnd> {
     if (!this.isAlive) throw engineDead();
     this.#active.add(cut);
-    const { signal } = cut;
-    const started = this.#options.clock.now();
-    const chain = chainOf(sequence.tokens);
-    const remote = this.#pull.wants(sequence.params) ? sequence.params : undefined;
-    const stopHeartbeat = remote ? this.#pull.heartbeat(remote) : () => undefined;
     this.counters.requests += 1;
-    let allocation: Allocation | undefined;
-    let fetched = remote === undefined;
+    const remote = this.#pull.wants(sequence.params) ? sequence.params : undefined;
+    const life: Life = { started: this.#options.clock.now(), fetched: remote === undefined, allocation: undefined };
+    const stopHeartbeat = remote ? this.#pull.heartbeat(remote) : () => undefined;
     try {
-      allocation = await this.#admit(sequence, chain, signal);
-      if (allocation === undefined) return this.#ended(sequence, allocation, cutShort(signal, []));
-      this.running += 1;
-      try {
-        const seed = await this.#prefill(chain, allocation, remote, signal);
-        fetched ||= !signal.aborted;
-        if (signal.aborted) return this.#ended(sequence, allocation, cutShort(signal, []));
-        this.counters.firstTokens += 1;
-        this.counters.firstTokenSeconds += (this.#options.clock.now() - started) / 1000;
-        return this.#ended(sequence, allocation, await this.#decode(sequence, seed, signal, say));
-      } finally {
-        this.running -= 1;
-      }
+      return await this.#live(sequence, remote, life, cut.signal, say);
     } catch (error) {
       this.counters.finished.error += 1;
-      if (allocation) this.pool.release(allocation.ids);
+      if (life.allocation) this.pool.release(life.allocation.ids);
       throw error;
     } finally {
       stopHeartbeat();
       this.#active.delete(cut);
-      if (remote && !fetched && this.isAlive && signal.aborted) this.#pull.giveUp(remote);
-      this.counters.endToEndSeconds += (this.#options.clock.now() - started) / 1000;
+      const isLost = remote !== undefined && !life.fetched && cut.signal.aborted;
+      if (isLost && this.isAlive) this.#pull.giveUp(remote);
+      this.counters.endToEndSeconds += (this.#options.clock.now() - life.started) / 1000;
+    }
+  }
+
+  async #live(
+    sequence: Sequence,
+    remote: Params | undefined,
+    life: Life,
+    signal: AbortSignal,
+    say: Say,
+  ): Promise<SequenceEnd> {
+    const chain = chainOf(sequence.tokens);
+    life.allocation = await this.#admit(sequence, chain, signal);
+    if (life.allocation === undefined) return this.#ended(sequence, undefined, cutShort(signal, []));
+    this.running += 1;
+    try {
+      const seed = await this.#prefill(chain, life.allocation, remote, signal);
+      if (signal.aborted) return this.#ended(sequence, life.allocation, cutShort(signal, []));
+      life.fetched = true;
+      this.counters.firstTokens += 1;
+      this.counters.firstTokenSeconds += (this.#options.clock.now() - life.started) / 1000;
+      return this.#ended(sequence, life.allocation, await this.#decode(sequence, seed, signal, say));
+    } finally {
+      this.running -= 1;
     }
   }
 
@@ -147,11 +155,9 @@ export class EngineCore {
     try {
       while (!signal.aborted) {
         this.handovers.expire();
-        if (this.#queue[0] === sequence && this.running < this.#options.maxNumSeqs) {
-          const most = sequence.ignoreEos ? sequence.maxTokens : Math.min(sequence.maxTokens, 88 + sequence.minTokens);
-          const allocation = this.pool.allocate(chain, most - 1);
-          if (allocation) return allocation;
-        }
+        const isTurn = this.#queue[0] === sequence && this.running < this.#options.maxNumSeqs;
+        const allocation = isTurn ? this.pool.allocate(chain, mostTokens(sequence) - 1) : undefined;
+        if (allocation) return allocation;
         await this.#ticker.next();
       }
       return undefined;
@@ -260,6 +266,17 @@ export class EngineCore {
       done: (requestId) => core.handovers.done(requestId),
     };
   }
+}
+
+/** No answer is longer: the generator ends every text by itself, unless it is told to ignore that. */
+const mostTokens = ({ ignoreEos, maxTokens, minTokens }: Sequence): number =>
+  ignoreEos ? maxTokens : Math.min(maxTokens, longestText + minTokens);
+
+interface Life {
+  readonly started: number;
+  allocation: Allocation | undefined;
+  /** Whether the hand-over was read, or there was none. */
+  fetched: boolean;
 }
 
 interface Spoken {

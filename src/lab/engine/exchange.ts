@@ -76,14 +76,23 @@ export class Exchange {
   }
 }
 
-/** The whole body as text; undefined when it is longer than the limit. */
-export async function readText(request: IncomingMessage, limit: number): Promise<string | undefined> {
+/** The whole body as text, or why there is none. */
+export async function readText(
+  request: IncomingMessage,
+  limit: number,
+): Promise<{ readonly body: string } | 'too-long' | 'gone'> {
   const parts: Buffer[] = [];
   let length = 0;
-  for await (const part of request) {
-    const bytes = part as Buffer;
-    length += bytes.length;
-    if (length <= limit) parts.push(bytes);
+  try {
+    for await (const part of request) {
+      const bytes = part as Buffer;
+      length += bytes.length;
+      if (length <= limit) parts.push(bytes);
+    }
+  } catch (error) {
+    // The client left while it was still sending: there is nobody to answer.
+    if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return 'gone';
+    throw error;
   }
-  return length > limit ? undefined : Buffer.concat(parts).toString('utf8');
+  return length > limit ? 'too-long' : { body: Buffer.concat(parts).toString('utf8') };
 }

@@ -15,9 +15,12 @@ export function tokenId(seed: number, n: number, vocabulary: number): number {
   return mix(seed, n + 1) % vocabulary;
 }
 
-/** How many tokens the model says before its end-of-sequence token: 24 to 87, decided by the prompt. */
-export function naturalLength(seed: number): number {
-  return 24 + (mix(seed, 0xe05) % 64);
+/** The most tokens that the model says before its end-of-sequence token. */
+export const longestText = 88;
+
+/** How many tokens it says for this prompt: 25 to 88. */
+function naturalLength(seed: number): number {
+  return longestText - (mix(seed, 0xe05) % 64);
 }
 
 export interface Ending {

@@ -13,6 +13,8 @@ export interface Timing {
   readonly handshakeTimeoutMs: number;
   /** Until a dead engine core ends its process, when `exitWhenDead`. */
   readonly deathMs: number;
+  /** After which an idle connection is closed: uvicorn's 5 s unless VLLM_HTTP_TIMEOUT_KEEP_ALIVE says otherwise. */
+  readonly keepAliveMs: number;
 }
 
 export type ConnectorName = 'nixl' | 'mooncake-v1';
@@ -69,43 +71,46 @@ const defaultTiming: Timing = {
   transferMsPerBlock: 0.05,
   handshakeTimeoutMs: 200,
   deathMs: 20,
+  keepAliveMs: 5000,
 };
 
 /** `kv_lease_duration` of NIXL, and VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT of MooncakeConnectorV1. */
 const leases: Record<ConnectorName, number> = { nixl: 30_000, 'mooncake-v1': 480_000 };
 const ports: Record<ConnectorName, number> = { nixl: 5600, 'mooncake-v1': 30_000 };
 
+const defaults = {
+  loadFailurePolicy: 'fail',
+  tensorParallel: 1,
+  dataParallel: 1,
+  blockSize: 16,
+  blocks: 4096,
+  maxModelLen: 32_768,
+  maxNumSeqs: 256,
+  vocabulary: 32_000,
+  enablePromptTokensDetails: false,
+  exitWhenDead: false,
+  version: '0.32.0',
+  keepSeen: 256,
+  clock: systemClock,
+  logger: silentLogger,
+} as const;
+
 export function resolveOptions(options: EngineOptions, randomId: () => string): Resolved {
-  const connector = options.connector;
-  const podIP = options.podIP ?? options.host;
-  const modelPath = options.modelPath ?? options.models[0] ?? 'model';
+  const { connector, podIP = options.host, modelPath = options.models[0] ?? 'model' } = options;
   return {
+    ...defaults,
     role: connector === undefined ? 'plain' : 'both',
     network: new EngineNetwork(),
     compatibility: modelPath,
-    loadFailurePolicy: 'fail',
-    tensorParallel: 1,
-    dataParallel: 1,
-    blockSize: 16,
-    blocks: 4096,
-    maxModelLen: 32_768,
-    maxNumSeqs: 256,
-    vocabulary: 32_000,
-    enablePromptTokensDetails: false,
-    exitWhenDead: false,
-    version: '0.32.0',
-    keepSeen: 256,
     faults: new Faults(),
-    clock: systemClock,
-    logger: silentLogger,
+    advertisedHost: podIP,
+    sideChannelPort: ports[connector ?? 'nixl'],
+    engineId: randomId(),
+    leaseMs: leases[connector ?? 'nixl'],
     ...options,
     connector,
     podIP,
     modelPath,
-    advertisedHost: options.advertisedHost ?? podIP,
-    sideChannelPort: options.sideChannelPort ?? ports[connector ?? 'nixl'],
-    engineId: options.engineId ?? randomId(),
-    leaseMs: options.leaseMs ?? leases[connector ?? 'nixl'],
     timing: { ...defaultTiming, ...options.timing },
   };
 }

@@ -77,15 +77,20 @@ function rulesBeforeTypes(body: Body, kind: 'chat' | 'completion'): void {
     const message = '`prompt_logprobs` are not available when `stream=True`. (parameter=prompt_logprobs)';
     throw badRequest(message, 'prompt_logprobs', 'schema');
   }
-  if (kind === 'completion' && (body['prompt'] == null || body['prompt'] === '')) {
-    const message = 'Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)';
-    throw badRequest(message, 'prompt', 'schema');
-  }
-  const logprobs = body['top_logprobs'];
-  if (kind === 'chat' && typeof logprobs === 'number' && logprobs > 20) {
-    const message = `Requested sample logprobs of ${logprobs}, which is greater than max allowed: 20`;
-    throw badParameter(message, 'logprobs', String(logprobs), 'schema');
-  }
+  if (kind === 'completion') requirePrompt(body);
+  else limitLogprobs(body['top_logprobs']);
+}
+
+function requirePrompt(body: Body): void {
+  if (body['prompt'] !== undefined && body['prompt'] !== null && body['prompt'] !== '') return;
+  const message = 'Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)';
+  throw badRequest(message, 'prompt', 'schema');
+}
+
+function limitLogprobs(logprobs: unknown): void {
+  if (typeof logprobs !== 'number' || logprobs <= 20) return;
+  const message = `Requested sample logprobs of ${logprobs}, which is greater than max allowed: 20`;
+  throw badParameter(message, 'logprobs', String(logprobs), 'schema');
 }
 
 type Read = { readonly value: unknown } | { readonly error: { readonly type: string; readonly msg: string } };

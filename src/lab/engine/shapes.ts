@@ -58,77 +58,83 @@ function closingUsage(request: EngineRequest, base: object, generated: number, s
   return JSON.stringify({ ...base, choices: [], usage, system_fingerprint });
 }
 
+interface Frame {
+  readonly request: EngineRequest;
+  readonly options: Resolved;
+  readonly created: number;
+  /** Members that every chunk starts with. */
+  readonly base: object;
+  readonly system_fingerprint: string;
+}
+
+function frameOf(request: EngineRequest, options: Resolved, created: number, object: string): Frame {
+  const base = { id: request.id, object, created, model: request.model };
+  return { request, options, created, base, system_fingerprint: fingerprint(options) };
+}
+
+/** Members after the choices of a chunk that ends a choice. */
+const lastTail = ({ request, system_fingerprint }: Frame) => (request.includeUsage ? {} : { system_fingerprint });
+
+const idsOf = ({ request }: Frame, tokenId: number | undefined) =>
+  request.returnTokenIds && tokenId !== undefined ? [tokenId] : null;
+
 function chat(request: EngineRequest, options: Resolved, created: number): Shapes {
-  const { id, model } = request;
-  const ids = request.returnTokenIds;
-  const system_fingerprint = fingerprint(options);
-  const prompt_token_ids = ids ? (request.prompts[0]?.tokens ?? null) : null;
-  const base = { id, object: 'chat.completion.chunk', created, model };
-  const delta = (index: number, content: string, tokenId: number | undefined) => ({
-    index,
-    delta: { content },
-    logprobs: null,
-    finish_reason: null,
-    token_ids: ids && tokenId !== undefined ? [tokenId] : null,
-  });
+  const frame = frameOf(request, options, created, 'chat.completion.chunk');
+  const { base, system_fingerprint } = frame;
+  const prompt_token_ids = request.returnTokenIds ? (request.prompts[0]?.tokens ?? null) : null;
   return {
-    plain: (ends) =>
-      JSON.stringify({
-        id,
-        object: 'chat.completion',
-        created,
-        model,
-        choices: ends.map((end, index) => ({
-          index,
-          message: {
-            role: 'assistant',
-            content: end.text,
-            refusal: null,
-            annotations: null,
-            audio: null,
-            function_call: null,
-            reasoning: null,
-          },
-          logprobs: null,
-          finish_reason: end.finish,
-          stop_reason: end.stopReason,
-          token_ids: ids ? end.tokenIds : null,
-          routed_experts: null,
-        })),
-        service_tier: null,
-        system_fingerprint,
-        usage: usageOf(request, ends, options),
-        prompt_logprobs: null,
-        prompt_token_ids,
-        prompt_text: null,
-        ...tailOf(ends),
-      }),
-    opening: (index) =>
-      JSON.stringify({
-        ...base,
-        choices: [{ index, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }],
-        ...runningUsage(request, 0),
-        prompt_token_ids,
-        prompt_text: null,
-      }),
-    chunk: (index, text, tokenId, generated) =>
-      JSON.stringify({ ...base, choices: [delta(index, text, tokenId)], ...runningUsage(request, generated) }),
-    last: (index, text, tokenId, end, generated) => {
-      const { token_ids, ...rest } = delta(index, text, tokenId);
-      const choice = { ...rest, finish_reason: end.finish, stop_reason: end.stopReason, token_ids };
-      const tail = request.includeUsage ? {} : { system_fingerprint };
-      return JSON.stringify({ ...base, choices: [choice], ...runningUsage(request, generated), ...tail });
+    plain: (ends) => plainChat(frame, ends, prompt_token_ids),
+    opening: (index) => {
+      const delta = { role: 'assistant', content: '' };
+      const choices = [{ index, delta, logprobs: null, finish_reason: null }];
+      return JSON.stringify({ ...base, choices, ...runningUsage(request, 0), prompt_token_ids, prompt_text: null });
+    },
+    chunk: (index, content, tokenId, generated) => {
+      const token_ids = idsOf(frame, tokenId);
+      const choices = [{ index, delta: { content }, logprobs: null, finish_reason: null, token_ids }];
+      return JSON.stringify({ ...base, choices, ...runningUsage(request, generated) });
+    },
+    last: (index, content, tokenId, { finish, stopReason }, generated) => {
+      const end = { finish_reason: finish, stop_reason: stopReason, token_ids: idsOf(frame, tokenId) };
+      const choices = [{ index, delta: { content }, logprobs: null, ...end }];
+      return JSON.stringify({ ...base, choices, ...runningUsage(request, generated), ...lastTail(frame) });
     },
     usage: (generated) => closingUsage(request, base, generated, system_fingerprint),
   };
 }
 
+const emptyMessage = { refusal: null, annotations: null, audio: null, function_call: null, reasoning: null };
+
+function plainChat(
+  { request, options, base, system_fingerprint }: Frame,
+  ends: readonly SequenceEnd[],
+  prompt_token_ids: readonly number[] | null,
+): string {
+  return JSON.stringify({
+    ...base,
+    object: 'chat.completion',
+    choices: ends.map((end, index) => ({
+      index,
+      message: { role: 'assistant', content: end.text, ...emptyMessage },
+      logprobs: null,
+      finish_reason: end.finish,
+      stop_reason: end.stopReason,
+      token_ids: request.returnTokenIds ? end.tokenIds : null,
+      routed_experts: null,
+    })),
+    service_tier: null,
+    system_fingerprint,
+    usage: usageOf(request, ends, options),
+    prompt_logprobs: null,
+    prompt_token_ids,
+    prompt_text: null,
+    ...tailOf(ends),
+  });
+}
+
 function completion(request: EngineRequest, options: Resolved, created: number): Shapes {
-  const { id, model } = request;
-  const ids = request.returnTokenIds;
-  const system_fingerprint = fingerprint(options);
-  const base = { id, object: 'text_completion', created, model };
-  const promptOf = (index: number) => request.prompts[Math.floor(index / request.n)];
+  const frame = frameOf(request, options, created, 'text_completion');
+  const { base, system_fingerprint } = frame;
   const piece = (index: number, text: string, tokenId: number | undefined, end: Final | undefined) => ({
     index,
     text,
@@ -136,40 +142,41 @@ function completion(request: EngineRequest, options: Resolved, created: number):
     finish_reason: end?.finish ?? null,
     stop_reason: end?.stopReason ?? null,
     prompt_token_ids: null,
-    token_ids: ids && tokenId !== undefined ? [tokenId] : null,
+    token_ids: idsOf(frame, tokenId),
   });
   return {
-    plain: (ends) =>
-      JSON.stringify({
-        ...base,
-        choices: ends.map((end, index) => ({
-          index,
-          text: request.echo ? `${promptOf(index)?.text ?? ''}${end.text}` : end.text,
-          logprobs: null,
-          finish_reason: end.finish,
-          stop_reason: end.stopReason,
-          token_ids: ids ? end.tokenIds : null,
-          prompt_logprobs: null,
-          prompt_token_ids: ids ? (promptOf(index)?.tokens ?? null) : null,
-          routed_experts: null,
-        })),
-        service_tier: null,
-        system_fingerprint,
-        usage: usageOf(request, ends, options),
-        ...tailOf(ends),
-      }),
+    plain: (ends) => plainCompletion(frame, ends),
     opening: () => undefined,
-    chunk: (index, text, tokenId, generated) =>
-      JSON.stringify({
-        ...base,
-        choices: [piece(index, text, tokenId, undefined)],
-        ...runningUsage(request, generated),
-      }),
+    chunk: (index, text, tokenId, generated) => {
+      const choices = [piece(index, text, tokenId, undefined)];
+      return JSON.stringify({ ...base, choices, ...runningUsage(request, generated) });
+    },
     last: (index, text, tokenId, end, generated) => {
-      const tail = request.includeUsage ? {} : { system_fingerprint };
       const choices = [piece(index, text, tokenId, end)];
-      return JSON.stringify({ ...base, choices, ...runningUsage(request, generated), ...tail });
+      return JSON.stringify({ ...base, choices, ...runningUsage(request, generated), ...lastTail(frame) });
     },
     usage: (generated) => closingUsage(request, base, generated, system_fingerprint),
   };
+}
+
+function plainCompletion({ request, options, base, system_fingerprint }: Frame, ends: readonly SequenceEnd[]): string {
+  const promptOf = (index: number) => request.prompts[Math.floor(index / request.n)];
+  return JSON.stringify({
+    ...base,
+    choices: ends.map((end, index) => ({
+      index,
+      text: request.echo ? `${promptOf(index)?.text ?? ''}${end.text}` : end.text,
+      logprobs: null,
+      finish_reason: end.finish,
+      stop_reason: end.stopReason,
+      token_ids: request.returnTokenIds ? end.tokenIds : null,
+      prompt_logprobs: null,
+      prompt_token_ids: request.returnTokenIds ? (promptOf(index)?.tokens ?? null) : null,
+      routed_experts: null,
+    })),
+    service_tier: null,
+    system_fingerprint,
+    usage: usageOf(request, ends, options),
+    ...tailOf(ends),
+  });
 }

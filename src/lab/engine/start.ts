@@ -1,19 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { table } from '../../base/errors.js';
 import type { Running } from '../../base/running.js';
 import { listen } from '../../server/listen.js';
 import { closeServer } from '../../server/probes.js';
 import { type CutReason, EngineCore } from './core.js';
-import { Exchange, readText } from './exchange.js';
 import type { Faults } from './faults.js';
-import { renderMetrics } from './metrics.js';
-import { answerOpenAI } from './openai.js';
+import { Handler } from './http-handler.js';
 import { type EngineOptions, type Resolved, resolveOptions } from './options.js';
-import { findRoute } from './routes.js';
 import { type Seen, SeenLog } from './seen.js';
 import { pause } from './ticker.js';
-import { answerTokenize } from './tokenize-route.js';
 
 export const engineErrors = table({
   'pool-too-small': {
@@ -28,10 +24,6 @@ export const engineErrors = table({
     says: () => 'an engine needs at least one model name; give models: [NAME]',
   },
 });
-
-const bodyLimit = 64 * 1024 * 1024;
-/** uvicorn's `timeout_keep_alive`. */
-const keepAliveMs = 5000;
 
 export interface EngineStats {
   readonly isAlive: boolean;
@@ -84,40 +76,11 @@ export interface Engine extends Running {
 export async function startEngine(options: EngineOptions, signal: AbortSignal): Promise<Engine> {
   const resolved = resolveOptions(options, randomUUID);
   check(resolved);
-  const seen = new SeenLog(resolved.keepSeen);
-  const exit = deferred<Exit>();
-  const core = new EngineCore(resolved, (why) => void onDeath(why));
-  const leaveNetwork =
-    resolved.connector === undefined
-      ? () => undefined
-      : resolved.network.bind(resolved.advertisedHost, resolved.sideChannelPort, resolved.podIP, core.peer);
-  const handler = new Handler(core, resolved, seen);
-  const server = createServer({ keepAliveTimeout: keepAliveMs, requestTimeout: 0 }, handler.onRequest);
-  const address = await listen(server, resolved).catch((error: unknown) => {
-    leaveNetwork();
-    throw error;
-  });
+  const life = new EngineProcess(resolved, signal);
+  const address = await life.open();
   resolved.logger.debug({ address, engineId: resolved.engineId, models: resolved.models }, 'engine listens');
-  let stopping: Promise<void> | undefined;
-
-  const shut = (reason: CutReason, result: Exit) => {
-    stopping ??= closeAll(core, server, handler, reason, leaveNetwork).then(() => {
-      signal.removeEventListener('abort', onAbort);
-      exit.resolve(result);
-    });
-    return stopping;
-  };
-  const stop = () => shut('shutdown', { code: 0, reason: 'stopped' });
-  const onAbort = () => void stop();
-  async function onDeath(why: string): Promise<void> {
-    resolved.logger.error({ why, engineId: resolved.engineId }, 'engine core died');
-    leaveNetwork();
-    if (!resolved.exitWhenDead) return;
-    await pause(resolved.timing.deathMs, signal);
-    await shut('dead', { code: 1, reason: why });
-  }
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) await stop();
+  const { core, handler, seen } = life;
+  const stop = () => life.shut('shutdown', { code: 0, reason: 'stopped' });
   return {
     address,
     url: `http://${address.host}:${address.port}`,
@@ -134,34 +97,87 @@ export async function startEngine(options: EngineOptions, signal: AbortSignal): 
     die: (reason = 'told to die') => core.die(reason),
     kill: () => {
       handler.resetAll();
-      return shut('dead', { code: 137, reason: 'killed' });
+      return life.shut('dead', { code: 137, reason: 'killed' });
     },
-    exited: exit.promise,
+    exited: life.exited,
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** What is open while an engine runs, and the one way in which all of it closes. */
+class EngineProcess {
+  readonly core: EngineCore;
+  readonly handler: Handler;
+  readonly seen: SeenLog;
+  readonly exited: Promise<Exit>;
+  readonly #options: Resolved;
+  readonly #signal: AbortSignal;
+  readonly #server: Server;
+  #leaveNetwork: () => void = () => undefined;
+  #exit: (exit: Exit) => void = () => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: Resolved, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    this.seen = new SeenLog(options.keepSeen);
+    this.core = new EngineCore(options, (why) => void this.#died(why));
+    this.handler = new Handler(this.core, options, this.seen);
+    this.#server = createServer(
+      { keepAliveTimeout: options.timing.keepAliveMs, requestTimeout: 0 },
+      this.handler.onRequest,
+    );
+    this.exited = new Promise((resolve) => {
+      this.#exit = resolve;
+    });
+  }
+
+  async open(): Promise<{ host: string; port: number }> {
+    const { connector, network, advertisedHost, sideChannelPort, podIP } = this.#options;
+    if (connector) this.#leaveNetwork = network.bind(advertisedHost, sideChannelPort, podIP, this.core.peer);
+    try {
+      const address = await listen(this.#server, this.#options);
+      this.#signal.addEventListener('abort', this.#onAbort, { once: true });
+      if (this.#signal.aborted) this.#onAbort();
+      return address;
+    } catch (error) {
+      this.#leaveNetwork();
+      throw error;
+    }
+  }
+
+  shut(reason: CutReason, exit: Exit): Promise<void> {
+    this.#closing ??= this.#close(reason).then(() => this.#exit(exit));
+    return this.#closing;
+  }
+
+  readonly #onAbort = (): void => void this.shut('shutdown', { code: 0, reason: 'stopped' });
+
+  async #died(why: string): Promise<void> {
+    this.#options.logger.error({ why, engineId: this.#options.engineId }, 'engine core died');
+    this.#leaveNetwork();
+    if (!this.#options.exitWhenDead) return;
+    await pause(this.#options.timing.deathMs, this.#signal);
+    await this.shut('dead', { code: 1, reason: why });
+  }
+
+  async #close(reason: CutReason): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#leaveNetwork();
+    // New connections are refused from here on; those that are open get the end of their answer.
+    this.#server.close();
+    this.core.cut(reason);
+    await this.handler.settled();
+    this.core.retire();
+    await closeServer(this.#server);
+  }
 }
 
 function check({ blocks, blockSize, maxModelLen, models }: Resolved): void {
   if (models.length === 0) throw engineErrors('no-model', undefined as never);
   const tokens = (blocks - 1) * blockSize;
   if (tokens < maxModelLen) throw engineErrors('pool-too-small', { tokens, maxModelLen });
-}
-
-async function closeAll(
-  core: EngineCore,
-  server: Server,
-  handler: Handler,
-  reason: CutReason,
-  leaveNetwork: () => void,
-): Promise<void> {
-  leaveNetwork();
-  // New connections are refused from here on; those that are open get the end of their answer.
-  server.close();
-  core.cut(reason);
-  await handler.settled();
-  core.retire();
-  await closeServer(server);
 }
 
 function statsOf(core: EngineCore, handler: Handler): EngineStats {
@@ -182,144 +198,4 @@ function statsOf(core: EngineCore, handler: Handler): EngineStats {
     expired: handovers.expired,
     connections: handler.connections,
   };
-}
-
-/** The HTTP side: finds the route, spends faults, follows the connection's fate. */
-class Handler {
-  readonly #core: EngineCore;
-  readonly #options: Resolved;
-  readonly #seen: SeenLog;
-  readonly #started: number;
-  readonly #open = new Set<Promise<void>>();
-  readonly #sockets = new Set<import('node:net').Socket>();
-
-  constructor(core: EngineCore, options: Resolved, seen: SeenLog) {
-    this.#core = core;
-    this.#options = options;
-    this.#seen = seen;
-    this.#started = options.clock.now();
-  }
-
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
-  resetAll(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
-  async settled(): Promise<void> {
-    await Promise.allSettled([...this.#open]);
-  }
-
-  readonly onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const { socket } = request;
-    if (!this.#sockets.has(socket)) {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-    }
-    const answered = this.#answer(request, response).catch((error: unknown) => {
-      this.#options.logger.error({ err: error, path: request.url }, 'the simulator failed');
-      response.destroy();
-    });
-    this.#open.add(answered);
-    void answered.finally(() => this.#open.delete(answered));
-  };
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const method = request.method ?? 'GET';
-    const path = (request.url ?? '/').split('?')[0] ?? '/';
-    const isPreflight = method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined;
-    const found = findRoute(method, path, isPreflight, {
-      core: this.#core,
-      options: this.#options,
-      started: this.#started,
-    });
-    const works = found.kind === 'chat' || found.kind === 'completion';
-    const fault = works ? this.#options.faults.take(path) : undefined;
-    const exchange = new Exchange(request, response, fault);
-    if (found.kind === 'answer') {
-      request.resume();
-      exchange.send(found.answer, found.type);
-      return;
-    }
-    if (found.kind === 'metrics') {
-      request.resume();
-      const body = renderMetrics(this.#core, this.#options);
-      exchange.send({ status: 200, body }, 'text/plain; version=1.0.0; charset=utf-8');
-      return;
-    }
-    const text = await readText(request, bodyLimit);
-    if (text === undefined) exchange.send({ status: 413, body: '{"detail":"Request Entity Too Large"}' });
-    else if (found.kind === 'tokenize') exchange.send(answerTokenize(text, this.#options));
-    else await this.#work(found.kind, text, exchange, response);
-  }
-
-  async #work(kind: 'chat' | 'completion', text: string, exchange: Exchange, response: ServerResponse): Promise<void> {
-    const { request, requestId, fault } = exchange;
-    const seen: Seen = {
-      method: request.method ?? '',
-      path: request.url ?? '',
-      headers: request.headers,
-      body: text,
-      requestId,
-      ended: 'pending',
-      text: '',
-    };
-    this.#seen.add(seen);
-    const cut = new AbortController();
-    const onClose = () => {
-      if (!response.writableFinished) cut.abort('client');
-    };
-    response.once('close', onClose);
-    try {
-      if (await this.#misbehaves(exchange, seen, cut)) return;
-      await answerOpenAI(this.#core, this.#options, {
-        exchange,
-        kind,
-        text,
-        seen,
-        cut,
-        dropParams: fault?.kind === 'no-params',
-      });
-    } finally {
-      this.#seen.changed();
-    }
-  }
-
-  /** Spends a fault that replaces the answer; true when nothing is left to do. */
-  async #misbehaves(exchange: Exchange, seen: Seen, cut: AbortController): Promise<boolean> {
-    const { fault } = exchange;
-    switch (fault?.kind) {
-      case 'status': {
-        const body =
-          fault.body ?? JSON.stringify({ error: { message: 'injected fault', type: 'Fault', code: fault.status } });
-        seen.ended = fault.status >= 500 ? 'failed' : 'refused';
-        seen.status = fault.status;
-        exchange.send({ status: fault.status, body, ...(fault.headers && { headers: fault.headers }) });
-        return true;
-      }
-      case 'hang':
-        await this.#core.whileAlive(cut);
-        seen.ended = cut.signal.reason === 'client' ? 'aborted' : 'failed';
-        return true;
-      case 'reset':
-        seen.ended = 'failed';
-        exchange.reset();
-        return true;
-      case 'slow':
-        await pause(fault.ms, cut.signal);
-        return false;
-      default:
-        return false;
-    }
-  }
-}
-
-function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
