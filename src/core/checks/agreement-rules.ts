@@ -1,0 +1,271 @@
+import { finding } from './finding.js';
+import {
+  envOf,
+  envPath,
+  extraOf,
+  flagOf,
+  flagPath,
+  isHashKeyed,
+  isSglang,
+  jsonFlag,
+  literalOf,
+  numberOf,
+} from './reads.js';
+import { type EngineRole, type Pair, pairRule } from './subject.js';
+
+/** Rules of the form "prefill and decode say the same": one flag, value or variable on both sides. */
+
+function* differing(pair: Pair, flags: readonly string[], fallback: string | undefined) {
+  for (const flag of flags) {
+    const [p, d] = [flagOf(pair.prefill, flag), flagOf(pair.decode, flag)];
+    if ((p ?? fallback) === (d ?? fallback)) continue;
+    // A default that the engine derives from the model may well be the value that the other side spells out.
+    const severity = p === undefined || d === undefined ? ('warning' as const) : undefined;
+    yield finding(
+      flagPath(pair.decode, flag),
+      {
+        saw: `--${flag} ${d ?? 'absent'}`,
+        want: `${p ?? 'absent'}, as on prefill`,
+        fix: `give both roles the same --${flag}`,
+      },
+      severity,
+    );
+  }
+}
+
+export const sameFamily = pairRule({
+  code: 'TND-006',
+  severity: 'error',
+  title: 'Both roles run the same engine',
+  because: 'no two engine families share a KV format',
+  source: 'pd-protocols C-6',
+  reads: 'pod',
+  *check({ prefill, decode }) {
+    if (prefill.engine.profile.family === decode.engine.profile.family) return;
+    yield finding(`${decode.containerPath}.image`, {
+      saw: decode.engine.profile.name,
+      want: `${prefill.engine.profile.name}, as on prefill`,
+      fix: 'run the same engine in both roles',
+    });
+  },
+});
+
+export const sameImage = pairRule({
+  code: 'TND-007',
+  severity: 'warning',
+  title: 'Both roles run the same image',
+  because: 'the KV layout and the handshake may change between versions',
+  source: 'pd-protocols C-7',
+  reads: 'pod',
+  *check({ prefill, decode }) {
+    if (prefill.container.image === decode.container.image) return;
+    yield finding(`${decode.containerPath}.image`, {
+      saw: decode.container.image,
+      want: `${prefill.container.image ?? 'none'}, as on prefill`,
+      fix: 'use one image for both roles',
+    });
+  },
+});
+
+export const sameModel = pairRule({
+  code: 'TND-008',
+  severity: 'error',
+  title: 'Both roles load the same model',
+  because: 'the model string is part of the handshake, and another revision mixes weights without a word',
+  source: 'pd-protocols C-8',
+  *check({ prefill, decode }) {
+    const [p, d] = [prefill.engine.model, decode.engine.model];
+    if (p !== undefined && d !== undefined && p !== d) {
+      yield finding(flagPath(decode, 'model'), {
+        saw: d,
+        want: `${p}, as on prefill`,
+        fix: 'name the same model in both roles',
+      });
+    }
+    const [pr, dr] = [flagOf(prefill, 'revision'), flagOf(decode, 'revision')];
+    if (pr !== dr) {
+      yield finding(flagPath(decode, 'revision'), {
+        saw: dr,
+        want: `${pr ?? 'none'}, as on prefill`,
+        fix: 'give both roles the same --revision',
+      });
+    }
+  },
+});
+
+export const sameServedName = pairRule({
+  code: 'TND-009',
+  severity: 'error',
+  title: 'Both roles serve the model under the same name',
+  because: 'the router sends one name to both, and an engine answers 404 to a name it does not serve',
+  source: 'pd-protocols C-9',
+  *check({ prefill, decode }) {
+    const [p, d] = [prefill.engine.servedNames, decode.engine.servedNames];
+    if (p.length === 0 || d.length === 0 || p.some((name) => d.includes(name))) return;
+    yield finding(flagPath(decode, 'served-model-name'), {
+      saw: d.join(' '),
+      want: `${p.join(' ')}, as on prefill`,
+      fix: 'give both roles the same --served-model-name',
+    });
+  },
+});
+
+export const sameNumbers = pairRule({
+  code: 'TND-010',
+  severity: 'error',
+  title: 'Both roles compute in the same number formats',
+  because: 'they are part of the handshake: KV of another format is refused or read as nonsense',
+  source: 'pd-protocols C-10',
+  *check(pair) {
+    yield* differing(pair, ['dtype', 'kv-cache-dtype'], 'auto');
+    yield* differing(pair, ['quantization'], undefined);
+  },
+});
+
+export const sameBlockSize = pairRule({
+  code: 'TND-011',
+  severity: 'error',
+  title: 'Both roles cut KV into blocks of the same size',
+  because: 'the handshake passes and then every request fails',
+  source: 'pd-protocols C-11',
+  *check(pair) {
+    const flag = isSglang(pair.prefill) ? 'page-size' : 'block-size';
+    for (const place of differing(pair, [flag], undefined))
+      yield isSglang(pair.prefill) ? place : { ...place, severity: 'warning' };
+  },
+});
+
+export const sameHybridManager = pairRule({
+  code: 'TND-012',
+  severity: 'warning',
+  title: 'Both roles manage hybrid KV alike',
+  because: 'it is part of the handshake hash',
+  source: 'pd-protocols C-12',
+  *check(pair) {
+    yield* differing(pair, ['disable-hybrid-kv-cache-manager', 'no-disable-hybrid-kv-cache-manager'], undefined);
+    const [p, d] = [pair.prefill, pair.decode].map((engine) => extraOf(engine, 'enable_cross_layers_blocks'));
+    if (p === d) return;
+    yield finding(pair.decode.connector?.path ?? pair.decode.containerPath, {
+      saw: d,
+      want: `enable_cross_layers_blocks ${String(p)}, as on prefill`,
+      fix: 'set it alike in both kv_connector_extra_config',
+    });
+  },
+});
+
+const methodOf = (engine: EngineRole): string | undefined => {
+  const method = jsonFlag(engine, 'speculative-config')?.['method'];
+  return typeof method === 'string' && method !== 'ngram' && method !== 'suffix' ? method : undefined;
+};
+
+export const sameSpeculation = pairRule({
+  code: 'TND-013',
+  severity: 'error',
+  title: 'Both roles use the same model-based speculation',
+  because: 'the draft layers have KV too: the handshake fails, or memory is read that is not there',
+  source: 'pd-protocols C-13',
+  *check({ prefill, decode }) {
+    const [p, d] = [methodOf(prefill), methodOf(decode)];
+    if (p === d) return;
+    yield finding(flagPath(decode, 'speculative-config'), {
+      saw: d,
+      want: `${p ?? 'none'}, as on prefill`,
+      fix: 'give both roles the same method in --speculative-config',
+    });
+  },
+});
+
+export const decodeTakesWhatPrefillTakes = pairRule({
+  code: 'TND-014',
+  severity: 'warning',
+  title: 'Decode accepts prompts as long as prefill does',
+  because: 'a prompt that only prefill accepts leaves its KV stranded there',
+  source: 'pd-protocols C-14',
+  *check({ prefill, decode }) {
+    const flag = isSglang(prefill) ? 'context-length' : 'max-model-len';
+    const [p, d] = [numberOf(prefill, flag), numberOf(decode, flag)];
+    if (p === undefined || d === undefined || d >= p) return;
+    yield finding(flagPath(decode, flag), { saw: d, want: `${p} or more`, fix: `give both roles the same --${flag}` });
+  },
+});
+
+export const sameTokens = pairRule({
+  code: 'TND-016',
+  severity: 'warning',
+  title: 'Both roles turn a prompt into the same tokens',
+  because: 'decode looks up KV by its own tokens',
+  source: 'pd-protocols C-16',
+  *check(pair) {
+    yield* differing(pair, ['tokenizer-mode'], 'auto');
+    yield* differing(pair, ['chat-template', 'tokenizer'], undefined);
+  },
+});
+
+export const sameHashSeed = pairRule({
+  code: 'TND-041',
+  severity: 'error',
+  title: 'PYTHONHASHSEED is set and equal where KV is found by hash',
+  because: 'each process seeds its hashes differently, so nothing is ever found, without a word',
+  source: 'pd-protocols C-41',
+  reads: 'pod',
+  *check({ prefill, decode }) {
+    const needed = isHashKeyed(prefill) || isHashKeyed(decode);
+    const [p, d] = [literalOf(prefill, 'PYTHONHASHSEED'), literalOf(decode, 'PYTHONHASHSEED')];
+    if (!needed && (p === d || p === undefined || d === undefined)) return;
+    if (needed && p === d && p !== undefined && /^\d+$/.test(p)) return;
+    yield finding(
+      envPath(decode, 'PYTHONHASHSEED'),
+      {
+        saw: d,
+        want: p !== undefined && /^\d+$/.test(p) ? `${p}, as on prefill` : 'one number on both roles',
+        fix: 'set PYTHONHASHSEED to "0" in both roles',
+      },
+      needed ? 'error' : 'warning',
+    );
+  },
+});
+
+export const sameCacheKeys = pairRule({
+  code: 'TND-042',
+  severity: 'warning',
+  title: 'Both roles make the same cache keys',
+  because: 'keys of another chunk size or hash never match',
+  source: 'pd-protocols C-42',
+  *check(pair) {
+    yield* differing(pair, ['prefix-caching-hash-algo'], undefined);
+    yield* differingEnv(pair, ['LMCACHE_CHUNK_SIZE', 'LMCACHE_PRE_CACHING_HASH_ALGORITHM']);
+  },
+});
+
+const transportEnv = [
+  'UCX_TLS',
+  'UCX_NET_DEVICES',
+  'NCCL_IB_GID_INDEX',
+  'HCCL_INTRA_ROCE_ENABLE',
+  'ASCEND_ENABLE_USE_FABRIC_MEM',
+];
+
+export const sameTransport = pairRule({
+  code: 'TND-053',
+  severity: 'warning',
+  title: 'Both roles use the same transport settings',
+  because: 'two ends with different settings may have no transport in common',
+  source: 'pd-protocols C-53',
+  reads: 'pod',
+  *check(pair) {
+    yield* differingEnv(pair, transportEnv);
+  },
+});
+
+function* differingEnv({ prefill, decode }: Pair, names: readonly string[]) {
+  for (const name of names) {
+    const [p, d] = [literalOf(prefill, name), literalOf(decode, name)];
+    const dynamic = [prefill, decode].some((engine) => envOf(engine, name)?.valueFrom !== undefined);
+    if (dynamic || p === d) continue;
+    yield finding(envPath(decode, name), {
+      saw: d,
+      want: `${name} ${p ?? 'absent'}, as on prefill`,
+      fix: `give both roles the same ${name}`,
+    });
+  }
+}

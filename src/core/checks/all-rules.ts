@@ -1,0 +1,59 @@
+import * as agreement from './agreement-rules.js';
+import * as api from './api-rules.js';
+import * as connector from './connector-rules.js';
+import * as device from './device-rules.js';
+import * as identity from './identity-rules.js';
+import * as lifecycle from './lifecycle-rules.js';
+import { linkRules, nothingSelected } from './link-rules.js';
+import * as rollout from './rollout-rules.js';
+import type { RouteSubject } from './route-rules.js';
+import * as route from './route-rules.js';
+import { type Rule, rule } from './rule.js';
+import type { ServerSubject } from './server-rules.js';
+import * as server from './server-rules.js';
+import * as storage from './storage-rules.js';
+import type { ServingSubject } from './subject.js';
+
+const selectsSomething: Rule<ServerSubject> = rule({
+  code: 'TND-209',
+  severity: 'warning',
+  title: 'The pods that a ModelServer selects exist',
+  because: 'requests are answered with 503 until they do',
+  source: 'pd-protocols C-20',
+  *check({ server, context }) {
+    yield* nothingSelected(server, context.modelServings);
+  },
+});
+
+const rulesIn = <Subject>(...files: readonly Record<string, unknown>[]): readonly Rule<Subject>[] =>
+  files.flatMap((file) => Object.values(file).filter(isRule<Subject>)).sort((a, b) => a.code.localeCompare(b.code));
+
+const isRule = <Subject>(value: unknown): value is Rule<Subject> =>
+  typeof value === 'object' && value !== null && 'code' in value && 'check' in value;
+
+export const servingRules = rulesIn<ServingSubject>(
+  api,
+  rollout,
+  connector,
+  agreement,
+  device,
+  identity,
+  storage,
+  lifecycle,
+);
+export const serverRules = [...rulesIn<ServerSubject>(server), selectsSomething];
+export const routeRules = rulesIn<RouteSubject>(route);
+
+export type RuleFacts = Omit<Rule<never>, 'check'> & { readonly judges: readonly string[] };
+
+/** Every rule once, by code: what docs, `tandem check` and the webhook know. A code may have two rules of one meaning. */
+export const allRules: readonly RuleFacts[] = [
+  ...servingRules.map((row) => facts(row, 'ModelServing')),
+  ...serverRules.map((row) => facts(row, 'ModelServer')),
+  ...routeRules.map((row) => facts(row, 'ModelRoute')),
+  ...linkRules.map((row) => facts(row, 'ModelServing', 'ModelServer')),
+].sort((a, b) => a.code.localeCompare(b.code));
+
+function facts<Subject>({ check: _, ...row }: Rule<Subject>, ...judges: readonly string[]): RuleFacts {
+  return { ...row, judges };
+}

@@ -1,0 +1,283 @@
+import { wholeUnits } from '../../base/quantity.js';
+import { finding } from './finding.js';
+import {
+  flagOf,
+  flagPath,
+  isAscendMooncake,
+  isMla,
+  isNixl,
+  isSglang,
+  isUpstreamMooncake,
+  tensorParallelFlag,
+} from './reads.js';
+import { type EngineRole, engineRule, pairRule, servingRule } from './subject.js';
+
+export const devicesCoverWorldSize = engineRule({
+  code: 'TND-021',
+  severity: 'error',
+  title: 'A pod has at least as many devices as its engine uses',
+  because: 'the engine exits at start-up when it finds fewer devices than ranks',
+  source: 'pd-protocols C-21',
+  *check({ devices, engine, spec }) {
+    const needed = engine.ranksPerPod;
+    if (devices.count >= needed) return;
+    // Devices may also come from a claim, and a CPU engine needs none.
+    const unknown = devices.resource === undefined;
+    if (unknown && (needed === 1 || Array.isArray(spec['resourceClaims']))) return;
+    const resource = devices.resource ?? 'the accelerator resource';
+    yield finding(
+      devices.path,
+      {
+        saw: devices.count,
+        want: `at least ${needed}`,
+        fix: `set ${resource} to ${needed}, or lower --tensor-parallel-size`,
+      },
+      unknown ? 'warning' : 'error',
+    );
+  },
+});
+
+export const devicesAreUsed = engineRule({
+  code: 'TND-022',
+  severity: 'warning',
+  title: 'A pod has no more devices than its engine uses',
+  because: 'the others are paid for and idle',
+  source: 'pd-protocols C-22',
+  *check({ devices, engine }) {
+    const used = engine.ranksPerPod;
+    if (devices.resource === undefined || devices.count <= used) return;
+    yield finding(devices.path, {
+      saw: devices.count,
+      want: `${used}, what the engine uses`,
+      fix: `set ${devices.resource} to ${used}, or raise --tensor-parallel-size or --data-parallel-size`,
+    });
+  },
+});
+
+const isExtended = (name: string): boolean => name.includes('/') && !name.includes('kubernetes.io/');
+
+export const devicesAreWhole = servingRule({
+  code: 'TND-023',
+  severity: 'error',
+  title: 'Devices are whole numbers, requested as they are limited',
+  because: 'the API server refuses the pods otherwise, long after the serving was accepted',
+  source: 'pd-protocols C-23',
+  *check({ roles }) {
+    for (const { path, template } of roles) {
+      for (const [i, container] of (template.spec?.containers ?? []).entries()) {
+        yield* wholeDevices(`${path}.entryTemplate.spec.containers[${i}].resources`, container.resources ?? {});
+      }
+    }
+  },
+});
+
+function* wholeDevices(
+  path: string,
+  { limits = {}, requests = {} }: NonNullable<EngineRole['container']['resources']>,
+) {
+  for (const name of new Set([...Object.keys(limits), ...Object.keys(requests)].filter(isExtended))) {
+    const [limit, request] = [limits[name], requests[name]];
+    if (limit === undefined) {
+      yield finding(`${path}.limits`, { saw: undefined, want: `${name} as in requests`, fix: `add ${name} to limits` });
+    } else if (request !== undefined && wholeUnits(request) !== wholeUnits(limit)) {
+      const fix = `make requests and limits of ${name} equal`;
+      yield finding(`${path}.requests`, { saw: request, want: `${limit}, as in limits`, fix });
+    } else if (!/^\d+$/.test(String(limit))) {
+      yield finding(`${path}.limits`, { saw: limit, want: 'a whole number', fix: `write ${name} as a whole number` });
+    }
+  }
+}
+
+export const ascendParallelism = pairRule({
+  code: 'TND-029',
+  severity: 'error',
+  title: 'Prefill has a multiple of the tensor parallelism of decode (vllm-ascend)',
+  because: 'the connector raises ValueError otherwise',
+  source: 'pd-protocols C-29',
+  *check({ prefill, decode }) {
+    if (!isAscendMooncake(decode)) return;
+    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
+    if (p < d || p % d !== 0) {
+      yield finding(flagPath(decode, tensorParallelFlag(decode)), {
+        saw: d,
+        want: `a divisor of ${p}, the size of prefill`,
+        fix: 'lower it on decode or raise it on prefill',
+      });
+    }
+    if (decode.engine.pipelineParallel > 1) {
+      yield finding(flagPath(decode, 'pipeline-parallel-size'), {
+        saw: decode.engine.pipelineParallel,
+        want: '1 on decode',
+        fix: 'remove --pipeline-parallel-size from decode',
+      });
+    }
+  },
+});
+
+export const nixlParallelism = pairRule({
+  code: 'TND-030',
+  severity: 'error',
+  title: 'Decode has a multiple of the tensor parallelism of prefill (NIXL)',
+  because: 'an assertion kills the decode engine otherwise',
+  source: 'pd-protocols C-30',
+  *check({ prefill, decode }) {
+    if (!isNixl(decode)) return;
+    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
+    if (d >= p && d % p === 0) return;
+    yield finding(
+      flagPath(decode, tensorParallelFlag(decode)),
+      { saw: d, want: `a multiple of ${p}, the size of prefill`, fix: 'raise it on decode or lower it on prefill' },
+      isMla(decode) ? 'warning' : 'error',
+    );
+  },
+});
+
+export const mooncakeParallelism = pairRule({
+  code: 'TND-031',
+  severity: 'warning',
+  title: 'Both roles have the same tensor parallelism (Mooncake)',
+  because: 'only equal sizes are described to work',
+  source: 'pd-protocols C-31',
+  *check({ prefill, decode }) {
+    if (!isUpstreamMooncake(decode)) return;
+    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
+    if (p === d) return;
+    const divisible = Math.max(p, d) % Math.min(p, d) === 0;
+    const place = { saw: d, want: `${p}, as on prefill`, fix: 'give both roles the same --tensor-parallel-size' };
+    yield finding(flagPath(decode, tensorParallelFlag(decode)), place, divisible ? 'warning' : 'error');
+  },
+});
+
+export const ncclParallelism = pairRule({
+  code: 'TND-032',
+  severity: 'error',
+  title: 'Both roles have the same tensor parallelism (P2P NCCL)',
+  because: 'it connects rank to rank',
+  source: 'pd-protocols C-32',
+  *check({ prefill, decode }) {
+    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
+    if (decode.connector?.name !== 'P2pNcclConnector' || p === d) return;
+    const fix = 'give both roles the same --tensor-parallel-size';
+    yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
+  },
+});
+
+export const sglangParallelism = pairRule({
+  code: 'TND-033',
+  severity: 'warning',
+  title: 'Both roles have the same tensor parallelism (SGLang)',
+  because: 'different sizes are slow at low load and crash under load',
+  source: 'pd-protocols C-33',
+  *check({ prefill, decode }) {
+    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
+    if (!isSglang(decode) || isMla(decode) || p === d) return;
+    const fix = 'give both roles the same --tp-size, or set the staging buffer on both';
+    yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
+  },
+});
+
+const evenTo = (last: number) => Array.from({ length: last / 2 }, (_, i) => 2 * (i + 1));
+/** Devices that one pod may ask for, by the node label `accelerator-type` of MindCluster (pd-protocols B.1.1). */
+const mindClusterCounts: Readonly<Record<string, readonly number[]>> = {
+  module: [1, 2, 4, 8],
+  half: [1, 2, 4],
+  card: [1, 2],
+  'card-910b-2': [1, 2],
+  'module-910b-8': [1, 2, 3, 4, 5, 6, 7, 8],
+  'module-910b-16': [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16],
+  'module-a3-16': [1, ...evenTo(16)],
+  'module-a3-16-super-pod': [1, ...evenTo(16)],
+};
+
+export const countIsAllowed = engineRule({
+  code: 'TND-034',
+  severity: 'error',
+  title: 'The number of NPUs is one that the platform hands out',
+  because: 'the pod stays Pending otherwise',
+  source: 'pd-protocols C-34, B.1.1',
+  reads: 'pod',
+  *check({ devices, spec }) {
+    if (devices.profile?.vendor.toLowerCase() !== 'ascend' && !devices.resource?.startsWith('huawei.com/')) return;
+    const type = spec.nodeSelector?.['accelerator-type'];
+    const known = type === undefined ? undefined : mindClusterCounts[type];
+    const allowed = known ?? devices.profile?.allowedCounts;
+    if (allowed === undefined || allowed.length === 0 || allowed.includes(devices.count)) return;
+    const fix = `set ${devices.resource ?? 'the NPU resource'} to one of them`;
+    yield finding(
+      devices.path,
+      { saw: devices.count, want: `one of ${allowed.join(', ')}`, fix },
+      known ? 'error' : 'warning',
+    );
+  },
+});
+
+export const sameHardware = pairRule({
+  code: 'TND-035',
+  severity: 'error',
+  title: 'Both roles run on the same kind of device',
+  because: 'KV is not transferred between different hardware generations',
+  source: 'pd-protocols C-35',
+  reads: 'pod',
+  *check({ prefill, decode }) {
+    const [p, d] = [prefill.devices.resource, decode.devices.resource];
+    if (p !== undefined && d !== undefined && p !== d) {
+      yield finding(decode.devices.path, {
+        saw: d,
+        want: `${p}, as on prefill`,
+        fix: 'ask for the same resource in both roles',
+      });
+    }
+    const [pt, dt] = [prefill, decode].map(({ spec }) => spec.nodeSelector?.['accelerator-type']);
+    if (pt === undefined || dt === undefined || pt === dt) return;
+    const fix = 'select the same accelerator-type in both roles';
+    yield finding(`${decode.path}.nodeSelector`, { saw: dt, want: `${pt}, as on prefill`, fix });
+  },
+});
+
+const rankWords =
+  /WORKER_INDEX|--node-rank|--nnodes|--headless|data-parallel-start-rank|ENTRY_ADDRESS|--dist-init-addr|ray /;
+
+export const workersKnowTheirRank = engineRule({
+  code: 'TND-037',
+  severity: 'warning',
+  title: 'Workers of a role know their rank and the entry pod',
+  because: 'every pod would start an engine of its own',
+  source: 'pd-protocols C-37',
+  *check(engine, { serving }) {
+    const { role, container } = engine;
+    if (role.workerReplicas === 0) return;
+    const worker = serving.spec.template.roles[role.index]?.workerTemplate?.spec?.containers ?? [];
+    const words = [container, ...worker].flatMap(({ command = [], args = [], env = [] }) => [
+      ...command,
+      ...args,
+      ...env.map(({ value }) => value ?? ''),
+    ]);
+    if (words.some((word) => rankWords.test(`${word} `))) return;
+    yield finding(`${role.path}.workerTemplate`, {
+      saw: 'no WORKER_INDEX or ENTRY_ADDRESS in any command',
+      want: 'ranks from $(WORKER_INDEX), the address from $(ENTRY_ADDRESS)',
+      fix: 'pass --node-rank $(WORKER_INDEX) and the address of the entry pod, or --headless with a start rank',
+    });
+  },
+});
+
+export const externalBalancingDeclaresPorts = engineRule({
+  code: 'TND-036',
+  severity: 'error',
+  title: 'Every rank that is balanced from outside has a declared port',
+  because: 'traffic goes to ranks that no probe has seen ready',
+  source: 'pd-protocols C-36',
+  *check(engine) {
+    const local = Number(flagOf(engine, 'data-parallel-size-local') ?? 1);
+    if (flagOf(engine, 'data-parallel-external-lb') === undefined || local < 2) return;
+    const declared = new Set((engine.container.ports ?? []).map(({ containerPort }) => containerPort));
+    const first = engine.engine.port;
+    const missing = Array.from({ length: local }, (_, i) => first + i).filter((port) => !declared.has(port));
+    if (missing.length === 0) return;
+    yield finding(`${engine.containerPath}.ports`, {
+      saw: [...declared].join(', ') || undefined,
+      want: `${first} to ${first + local - 1}`,
+      fix: `declare containerPort ${missing.join(', ')}`,
+    });
+  },
+});

@@ -1,0 +1,259 @@
+import { labels } from '../../api/names.js';
+import type { ModelServer } from '../../api/types.js';
+import type { ServingReading } from '../reading/types.js';
+import type { CheckContext } from './context.js';
+import type { Finding, FoundAt, Severity } from './finding.js';
+import { finding } from './finding.js';
+import { apply, type Rule, rule } from './rule.js';
+import { type EngineRole, mayMatch, type ServingSubject, subjectOf } from './subject.js';
+
+/** A ModelServer beside one ModelServing whose pods it selects. Both paths are known, so that either object can be told. */
+export interface Link {
+  readonly server: ModelServer;
+  readonly subject: ServingSubject;
+  /** The selected roles that run an engine, by the side that the ModelServer takes them for. */
+  readonly prefill: readonly EngineRole[];
+  readonly decode: readonly EngineRole[];
+  readonly all: readonly EngineRole[];
+  /** Which of the two is being judged: its path is the one in the message. */
+  readonly judged: 'server' | 'serving';
+}
+
+const place = (link: Link, paths: { server: string; serving: string }): string => paths[link.judged];
+const serverName = ({ server }: Link): string => `ModelServer ${server.metadata.name ?? ''}`;
+const servingName = ({ subject }: Link): string => `ModelServing ${subject.serving.metadata.name ?? ''}`;
+
+/** A finding that a guess at a shell script led to is never an error. */
+function severityOf({ engine }: EngineRole, severity: Severity): Severity {
+  return engine.reading === 'exact' ? severity : 'warning';
+}
+
+const linkRule = (row: Rule<Link>): Rule<Link> => rule(row);
+
+const speaks: Readonly<Record<string, readonly string[]>> = {
+  nixl: ['nixl-pull', 'nixl-push'],
+  mooncake: ['mooncake', 'nixl-pull', 'layerwise'],
+  lmcache: ['two-step', 'lmcache'],
+  http: ['two-step', 'lmcache', 'nixl-pull', 'nixl-push', 'mooncake', 'sglang'],
+};
+
+export const connectorFitsEngine = linkRule({
+  code: 'TND-004',
+  severity: 'error',
+  title: "The ModelServer's connector fits that of the engines",
+  because: 'with the wrong protocol decode computes every prompt again, without an error',
+  source: 'pd-protocols C-4',
+  *check(link) {
+    const type = link.server.spec.kvConnector?.type;
+    for (const engine of [...link.prefill, ...link.decode]) {
+      const dialect = engine.connector?.profile?.dialect;
+      const fits = type === undefined || dialect === undefined || (speaks[type] ?? []).includes(dialect);
+      if (fits || link.server.spec.inferenceEngine === 'SGLang') continue;
+      const path = place(link, {
+        server: 'spec.kvConnector.type',
+        serving: engine.connector?.path ?? engine.containerPath,
+      });
+      const want =
+        link.judged === 'server'
+          ? `a type for ${engine.connector?.name} (dialect ${dialect})`
+          : `a connector for type ${type} of ${serverName(link)}`;
+      yield finding(
+        path,
+        {
+          saw: link.judged === 'server' ? type : engine.connector?.name,
+          want,
+          fix: 'change one of the two; without kvConnector Tandem infers it',
+        },
+        severityOf(engine, 'error'),
+      );
+    }
+  },
+});
+
+export const engineFits = linkRule({
+  code: 'TND-207',
+  severity: 'error',
+  title: 'inferenceEngine is the engine that the pods run',
+  because: 'metrics and protocol are chosen by it',
+  source: 'kthena-router 1.1',
+  *check(link) {
+    for (const engine of link.all) {
+      const runs = engine.engine.profile.family === 'sglang' ? 'SGLang' : 'vLLM';
+      if (runs === link.server.spec.inferenceEngine) continue;
+      const path = place(link, { server: 'spec.inferenceEngine', serving: `${engine.containerPath}.image` });
+      yield finding(path, {
+        saw: link.judged === 'server' ? link.server.spec.inferenceEngine : runs,
+        want:
+          link.judged === 'server'
+            ? `${runs}, as in ${servingName(link)}`
+            : `${link.server.spec.inferenceEngine}, as in ${serverName(link)}`,
+        fix: 'make both the same',
+      });
+    }
+  },
+});
+
+export const nameIsServed = linkRule({
+  code: 'TND-009',
+  severity: 'error',
+  title: 'The engines serve the model of the ModelServer',
+  because: 'the router sends that name to the engine, which answers 404 to a name it does not serve',
+  source: 'pd-protocols C-9',
+  *check(link) {
+    const { model } = link.server.spec;
+    if (model === undefined || model === '') return;
+    for (const engine of link.all) {
+      const { servedNames, reading, argPaths } = engine.engine;
+      if (reading === 'opaque' || servedNames.length === 0 || servedNames.includes(model)) continue;
+      const path = place(link, {
+        server: 'spec.model',
+        serving: argPaths.get('served-model-name') ?? `${engine.containerPath}.args`,
+      });
+      const [saw, want] =
+        link.judged === 'server'
+          ? [model, `${servedNames.join(' or ')}, as ${servingName(link)} serves it`]
+          : [servedNames.join(' '), `${model}, as ${serverName(link)} asks for it`];
+      yield finding(
+        path,
+        { saw, want, fix: 'make spec.model and --served-model-name the same' },
+        severityOf(engine, 'error'),
+      );
+    }
+  },
+});
+
+export const portIsServed = linkRule({
+  code: 'TND-065',
+  severity: 'error',
+  title: 'workloadPort is the port of the engines',
+  because: 'the router is refused at any other port',
+  source: 'pd-protocols C-65',
+  *check(link) {
+    const { port } = link.server.spec.workloadPort;
+    for (const engine of link.all) {
+      if (engine.engine.reading === 'opaque' || engine.engine.port === port) continue;
+      const path = place(link, {
+        server: 'spec.workloadPort.port',
+        serving: engine.engine.argPaths.get('port') ?? `${engine.containerPath}.args`,
+      });
+      const [saw, want] =
+        link.judged === 'server'
+          ? [port, `${engine.engine.port}, the port of ${servingName(link)} ${engine.role.name}`]
+          : [engine.engine.port, `${port}, as ${serverName(link)} says`];
+      yield finding(path, { saw, want, fix: 'make workloadPort and --port the same' }, severityOf(engine, 'error'));
+    }
+  },
+});
+
+export const labelsMatchSides = linkRule({
+  code: 'TND-208',
+  severity: 'error',
+  title: 'The labels of a pdGroup match the roles',
+  because: 'a side without pods means that no request can be served',
+  source: 'pd-protocols C-20',
+  *check(link) {
+    const group = link.server.spec.workloadSelector?.pdGroup;
+    if (!group || link.all.length === 0) return;
+    const sides = [
+      ['prefill', 'prefillLabels', link.prefill],
+      ['decode', 'decodeLabels', link.decode],
+    ] as const;
+    for (const [side, field, matched] of sides) {
+      const path = place(link, { server: `spec.workloadSelector.pdGroup.${field}`, serving: 'spec.template.roles' });
+      if (matched.length === 0) {
+        const want = `labels of a ${side} role of ${servingName(link)}`;
+        yield finding(path, { saw: group[field], want, fix: `use ${labels.role}: ${side}, or rename the role` });
+      }
+      for (const { role } of matched.filter((engine) => engine.side !== side && engine.side !== 'aggregated')) {
+        yield finding(path, {
+          saw: `the role ${role.name}`,
+          want: `a role whose kv_role is that of ${side}`,
+          fix: `select the ${side} role`,
+        });
+      }
+    }
+  },
+});
+
+export const workersAreNotSelected = linkRule({
+  code: 'TND-038',
+  severity: 'error',
+  title: 'Only pods with an API are selected',
+  because: 'worker pods of a role have none, and requests to them fail',
+  source: 'pd-protocols C-38',
+  *check(link) {
+    const { matchLabels = {}, pdGroup } = link.server.spec.workloadSelector;
+    for (const [side, engines] of [
+      ['prefillLabels', link.prefill],
+      ['decodeLabels', link.decode],
+    ] as const) {
+      for (const { role } of engines.filter((engine) => engine.role.workerReplicas > 0)) {
+        if (!mayMatch(link.subject.serving, role, { ...matchLabels, ...pdGroup?.[side] }, 'worker')) continue;
+        const path = place(link, {
+          server: `spec.workloadSelector.pdGroup.${side}`,
+          serving: `${role.path}.workerReplicas`,
+        });
+        yield finding(path, {
+          saw: `workers of the role ${role.name} too`,
+          want: 'entry pods only',
+          fix: `add ${labels.entry}: "true"`,
+        });
+      }
+    }
+  },
+});
+
+export const linkRules: readonly Rule<Link>[] = [
+  connectorFitsEngine,
+  engineFits,
+  nameIsServed,
+  portIsServed,
+  labelsMatchSides,
+  workersAreNotSelected,
+];
+
+/** Judges what is linked to the object in hand; while the others can still change, a contradiction is a warning. */
+export function* checkLink(
+  server: ModelServer,
+  serving: ServingReading,
+  judged: Link['judged'],
+  context: CheckContext,
+): Iterable<Finding> {
+  const link = linkOf(server, subjectOf(serving, context), judged);
+  if (!link) return;
+  for (const row of linkRules) {
+    for (const found of apply(row, link)) yield context.objects === 'live' ? { ...found, severity: 'warning' } : found;
+  }
+}
+
+function linkOf(server: ModelServer, subject: ServingSubject, judged: Link['judged']): Link | undefined {
+  const { matchLabels = {}, pdGroup } = server.spec.workloadSelector ?? {};
+  if (Object.keys(matchLabels).length === 0) return undefined;
+  const selected = (more: Readonly<Record<string, string>>) =>
+    subject.engines.filter(({ role }) => mayMatch(subject.serving, role, { ...matchLabels, ...more }));
+  const all = selected({});
+  if (all.length === 0) return undefined;
+  const side = (wanted: Readonly<Record<string, string>> | undefined) => (wanted ? selected(wanted) : []);
+  return { server, subject, all, prefill: side(pdGroup?.prefillLabels), decode: side(pdGroup?.decodeLabels), judged };
+}
+
+/** Whether any role of the serving, with or without an engine, may be selected. */
+export const selectsServing = (server: ModelServer, { serving, roles }: ServingReading): boolean =>
+  roles.some((role) => mayMatch(serving, role, server.spec.workloadSelector?.matchLabels ?? {}));
+
+/** For `FoundAt` of the rule that nothing is selected at all. */
+export function* nothingSelected(
+  server: ModelServer,
+  servings: readonly ServingReading[] | undefined,
+): Iterable<FoundAt> {
+  const wanted = server.spec.workloadSelector?.matchLabels ?? {};
+  if (!servings || Object.keys(wanted).length === 0) return;
+  // Pods of a Deployment may be meant: only labels of a ModelServing are known to be its business.
+  if (!Object.keys(wanted).some((key) => key.startsWith('modelserving.volcano.sh/'))) return;
+  if (servings.some((serving) => selectsServing(server, serving))) return;
+  yield finding('spec.workloadSelector.matchLabels', {
+    saw: wanted,
+    want: 'labels of a ModelServing of this namespace',
+    fix: 'apply the ModelServing, or correct the labels',
+  });
+}

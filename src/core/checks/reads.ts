@@ -1,0 +1,93 @@
+import type { EnvVar } from '../../api/kube.js';
+import { isObject } from '../../base/json.js';
+import type { EngineRole } from './subject.js';
+
+/** Small questions to a reading, so that rules read as sentences. Flags are named long, without dashes. */
+
+export const envOf = ({ env }: EngineRole, name: string): EnvVar | undefined => env.get(name);
+
+/** The literal value of a variable; undefined when it is absent or comes from a field, ConfigMap or Secret. */
+export const literalOf = (engine: EngineRole, name: string): string | undefined => envOf(engine, name)?.value;
+
+/** Field path of a variable, or of the list when it is absent. */
+export function envPath({ container, containerPath }: EngineRole, name: string): string {
+  const index = (container.env ?? []).findLastIndex((variable) => variable.name === name);
+  return index < 0 ? `${containerPath}.env` : `${containerPath}.env[${index}].value`;
+}
+
+export function flagOf({ engine }: EngineRole, name: string): string | undefined {
+  const value = engine.args.get(name);
+  return value === true ? 'true' : value;
+}
+
+export function numberOf(engine: EngineRole, name: string): number | undefined {
+  const value = flagOf(engine, name);
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : undefined;
+}
+
+/** Field path of an argument's value; of the argument list when it is absent. */
+export const flagPath = ({ engine, containerPath }: EngineRole, name: string): string =>
+  engine.argPaths.get(name) ?? `${containerPath}.args`;
+
+/** What the engine calls its tensor parallelism on the command line. */
+export const tensorParallelFlag = ({ engine }: EngineRole): string =>
+  engine.profile.flags.tensorParallel ?? 'tensor-parallel-size';
+
+/** A flag whose value is JSON; undefined when it is absent or not an object. */
+export function jsonFlag(engine: EngineRole, name: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(flagOf(engine, name) ?? 'null');
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined; // not JSON is not a reading; the engine itself says so
+  }
+}
+
+/** A member of the connector's configuration, or of its `kv_connector_extra_config`. */
+export const configOf = (engine: EngineRole, member: string): unknown => engine.connector?.own?.[member];
+export function extraOf(engine: EngineRole, member: string): unknown {
+  const extra = configOf(engine, 'kv_connector_extra_config');
+  return isObject(extra) ? extra[member] : undefined;
+}
+
+/** A whole number written as a number or as text; undefined when it is neither. */
+export function integerOf(value: unknown): number | undefined {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
+}
+
+/** Connectors by what they need of each other (pd-protocols A and B), by the names of their profiles. */
+const isOneOf =
+  (...names: readonly string[]) =>
+  ({ connector }: EngineRole): boolean =>
+    connector?.profile !== undefined && names.includes(connector.profile.name);
+export const isNixl = isOneOf('nixl', 'nixl-push');
+export const isAscendMooncake = isOneOf('mooncake-v1', 'mooncake-hybrid', 'mooncake-layerwise');
+export const isUpstreamMooncake = isOneOf('mooncake');
+export const isHashKeyed = isOneOf('lmcache', 'ascend-store');
+export const isSglang = ({ engine }: EngineRole): boolean => engine.profile.family === 'sglang';
+export const isAscend = ({ engine }: EngineRole): boolean => engine.profile.name === 'vllm-ascend';
+
+/** Multi-head latent attention keeps one KV head: its KV is the same on every tensor-parallel rank. Known by model name only. */
+export const isMla = ({ engine }: EngineRole): boolean =>
+  /deepseek[-_]?(v[2-9]|r\d)|kimi-?k\d|glm-?5|longcat/i.test(`${engine.model ?? ''} ${engine.servedNames.join(' ')}`);
+
+/** True, false, or undefined when the version is unknown: whether the engine is at least `major.minor`. */
+export function isAtLeast(version: string | undefined, major: number, minor: number): boolean | undefined {
+  const match = /^v?(\d+)\.(\d+)/.exec(version ?? '');
+  if (!match) return undefined;
+  const [a, b] = [Number(match[1]), Number(match[2])];
+  return a > major || (a === major && b >= minor);
+}
+
+/** Volume mounts of the engine container and init containers' shared paths, longest first. */
+export const isMounted = ({ container }: EngineRole, path: string): boolean =>
+  (container.volumeMounts ?? []).some(({ mountPath }) => {
+    const mount = mountPath.replace(/\/+$/, '');
+    return path === mount || path.startsWith(`${mount}/`);
+  });
+
+export const loopbackOrAny = (host: string): boolean =>
+  host === '' || /^(localhost|127\..*|0\.0\.0\.0|::1?|\[::1?\])$/i.test(host);
+export const isIpLiteral = (value: string): boolean =>
+  /^\d{1,3}(\.\d{1,3}){3}$/.test(value) || /^\[?[0-9a-f]*:[0-9a-f:]+\]?$/i.test(value);

@@ -1,0 +1,159 @@
+import type { ModelRoute } from '../../api/types.js';
+import type { CheckContext } from './context.js';
+import { finding } from './finding.js';
+import { type Rule, rule } from './rule.js';
+
+export interface RouteSubject {
+  readonly route: ModelRoute;
+  readonly context: CheckContext;
+}
+
+const routeRule = (row: Rule<RouteSubject>): Rule<RouteSubject> => rule(row);
+
+export const routeNamesModel = routeRule({
+  code: 'TND-211',
+  severity: 'error',
+  title: 'A route names a model or adapters',
+  because: 'no request could ever match it',
+  source: 'kthena-router 1.4',
+  *check({ route }) {
+    const { modelName = '', loraAdapters = [] } = route.spec;
+    if (modelName === '' && loraAdapters.length === 0) {
+      yield finding('spec.modelName', { saw: undefined, want: 'a model name or loraAdapters', fix: 'set modelName' });
+    }
+    for (const [i, name] of loraAdapters.entries()) {
+      if (name === '')
+        yield finding(`spec.loraAdapters[${i}]`, { saw: name, want: 'a name', fix: 'remove the empty entry' });
+    }
+  },
+});
+
+export const rulesHaveTargets = routeRule({
+  code: 'TND-212',
+  severity: 'error',
+  title: 'Every rule has a target with some weight, named once',
+  because: 'a request that matches the rule could go nowhere',
+  source: 'kthena-router 1.4',
+  *check({ route }) {
+    const { rules = [], loraAdapters = [] } = route.spec;
+    if (rules.length === 0)
+      yield finding('spec.rules', { saw: undefined, want: 'at least one rule', fix: 'add a rule' });
+    for (const [i, { targetModels = [] }] of rules.entries()) {
+      const path = `spec.rules[${i}].targetModels`;
+      const total = targetModels.reduce((sum, { weight = 100 }) => sum + weight, 0);
+      if (total === 0) {
+        yield finding(path, {
+          saw: targetModels.length === 0 ? undefined : 'weights that are all 0',
+          want: 'a target with a weight',
+          fix: 'add a target',
+        });
+      }
+      for (const [j, { modelServerName, externalModelProviderName }] of targetModels.entries()) {
+        if ((modelServerName === undefined) === (externalModelProviderName === undefined)) {
+          const want = 'either modelServerName or externalModelProviderName';
+          yield finding(`${path}[${j}]`, {
+            saw: modelServerName === undefined ? undefined : 'both',
+            want,
+            fix: 'name one of them',
+          });
+        } else if (externalModelProviderName !== undefined && loraAdapters.length > 0) {
+          const fix = 'use a ModelServer, or remove loraAdapters';
+          yield finding(`${path}[${j}].externalModelProviderName`, {
+            saw: externalModelProviderName,
+            want: 'no external provider with loraAdapters',
+            fix,
+          });
+        }
+      }
+    }
+  },
+});
+
+function compiles(pattern: string): boolean {
+  try {
+    new RegExp(pattern, 'u');
+    return true;
+  } catch {
+    return false; // whether it compiles is the question
+  }
+}
+
+export const patternsCompile = routeRule({
+  code: 'TND-213',
+  severity: 'error',
+  title: 'Patterns compile',
+  because: 'a rule with a broken pattern matches nothing',
+  source: 'kthena-router 1.4',
+  *check({ route }) {
+    for (const [i, { modelMatch }] of (route.spec.rules ?? []).entries()) {
+      const path = `spec.rules[${i}].modelMatch`;
+      const matches = [
+        [`${path}.uri`, modelMatch?.uri] as const,
+        ...Object.entries(modelMatch?.headers ?? {}).map(
+          ([name, match]) => [`${path}.headers["${name}"]`, match] as const,
+        ),
+      ];
+      for (const [where, match] of matches) {
+        if (match?.regex !== undefined && !compiles(match.regex)) {
+          yield finding(`${where}.regex`, { saw: match.regex, want: 'a regular expression', fix: 'correct it' });
+        }
+        const set = ['exact', 'prefix', 'regex'].filter((name) => match?.[name as 'exact'] !== undefined);
+        if (set.length > 1) {
+          yield finding(
+            where,
+            {
+              saw: set.join(' and '),
+              want: 'one of them',
+              fix: `remove all but ${set[0]}, which is the one that counts`,
+            },
+            'warning',
+          );
+        }
+      }
+    }
+  },
+});
+
+export const targetsExist = routeRule({
+  code: 'TND-214',
+  severity: 'warning',
+  title: 'The targets of a route exist',
+  because: 'requests are answered with 503 until they do',
+  source: 'Tandem, DESIGN 4.1',
+  *check({ route, context }) {
+    const servers = context.modelServers;
+    if (!servers) return;
+    for (const [i, { targetModels = [] }] of (route.spec.rules ?? []).entries()) {
+      for (const [j, { modelServerName: name }] of targetModels.entries()) {
+        if (name === undefined || servers.some(({ metadata }) => metadata.name === name)) continue;
+        const path = `spec.rules[${i}].targetModels[${j}].modelServerName`;
+        yield finding(path, {
+          saw: name,
+          want: 'a ModelServer of this namespace',
+          fix: 'apply it, or correct the name',
+        });
+      }
+    }
+  },
+});
+
+export const modelHasOneRoute = routeRule({
+  code: 'TND-215',
+  severity: 'warning',
+  title: 'A model has one route',
+  because: 'the oldest route is asked first, the others only when none of its rules match',
+  source: 'kthena-router 11.1',
+  *check({ route, context }) {
+    const { modelName } = route.spec;
+    const other = (context.modelRoutes ?? []).find(
+      ({ metadata, spec }) => metadata.name !== route.metadata.name && spec.modelName === modelName,
+    );
+    if (!modelName || !other) return;
+    const fix = 'join the rules in one route, or rename the model';
+    yield finding('spec.modelName', {
+      saw: modelName,
+      want: `a model that ${other.metadata.name ?? 'no other route'} does not route`,
+      fix,
+    });
+  },
+});
