@@ -3,11 +3,11 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { LineCounter, parseAllDocuments } from 'yaml';
-import { describeError, TandemError, table } from '../base/errors.js';
+import { describeError, table } from '../base/errors.js';
 import { canonicalJson, isObject } from '../base/json.js';
 import type { Logger } from '../telemetry/log.js';
 import type { RawObject } from './client.js';
-import { createObjectMap, type ObjectMap } from './object-map.js';
+import { ObjectMap } from './object-map.js';
 import { apiVersionOf, type Resource } from './resources.js';
 import type { ObjectStore } from './store.js';
 
@@ -42,50 +42,65 @@ export interface ObjectFileOptions {
 
 /** Rejects when the file cannot be read or parsed at first; later errors are logged with their position. */
 export async function openObjectFile(path: string, options: ObjectFileOptions): Promise<ObjectFile> {
-  const { signal, logger, pollEvery = 2000 } = options;
-  const stores = new Map<string, { resource: Resource; map: ObjectMap<RawObject> }>();
-  let objects: readonly RawObject[] = [];
-  let text: string | undefined;
-  let lastError = '';
+  const file = new StoredFile(path, options);
+  await file.reread();
+  followFile(path, () => void file.look(), options);
+  return file;
+}
 
-  const fill = ({ resource, map }: { resource: Resource; map: ObjectMap<RawObject> }) =>
-    map.replaceAll(objects.filter((object) => isOf(resource, object)).map((object) => placed(resource, object)));
+class StoredFile implements ObjectFile {
+  readonly #path: string;
+  readonly #options: ObjectFileOptions;
+  readonly #stores = new Map<string, { resource: Resource; map: ObjectMap<RawObject> }>();
+  #objects: readonly RawObject[] = [];
+  #text: string | undefined;
+  #lastError = '';
 
-  const reread = async () => {
+  constructor(path: string, options: ObjectFileOptions) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  store<T extends RawObject>(resource: Resource): ObjectStore<T> {
+    const key = `${apiVersionOf(resource)}/${resource.kind}`;
+    let entry = this.#stores.get(key);
+    if (entry === undefined) {
+      const { logger } = this.#options;
+      entry = { resource, map: new ObjectMap<RawObject>({ logger, same: sameContent }) };
+      this.#stores.set(key, entry);
+      this.#fill(entry.resource, entry.map);
+    }
+    return entry.map as unknown as ObjectStore<T>;
+  }
+
+  async reread(): Promise<void> {
+    const path = this.#path;
     const next = await readFile(path, 'utf8').catch((error: unknown) => {
       throw objectFileErrors('objects-unreadable', { path, why: describeError(error) }, error);
     });
-    if (next === text || signal.aborted) return;
-    objects = parseObjects(next, path);
-    text = next;
-    lastError = '';
-    for (const store of stores.values()) fill(store);
-  };
+    if (next === this.#text || this.#options.signal.aborted) return;
+    this.#objects = parseObjects(next, path);
+    this.#text = next;
+    this.#lastError = '';
+    for (const { resource, map } of this.#stores.values()) this.#fill(resource, map);
+  }
 
-  const look = () => {
-    reread().catch((error: unknown) => {
+  /** A change notice: an error is told once, and the last good content stays. */
+  async look(): Promise<void> {
+    try {
+      await this.reread();
+    } catch (error) {
       const message = describeError(error);
-      if (message !== lastError) logger.error({ path }, `${message} (the last good content stays in use)`);
-      lastError = message;
-      if (!(error instanceof TandemError)) throw error;
-    });
-  };
-
-  await reread();
-  followFile(path, look, { signal, pollEvery, logger });
-  return {
-    reread,
-    store<T extends RawObject>(resource: Resource): ObjectStore<T> {
-      const key = `${apiVersionOf(resource)}/${resource.kind}`;
-      let entry = stores.get(key);
-      if (entry === undefined) {
-        entry = { resource, map: createObjectMap<RawObject>({ logger, same: sameContent }) };
-        stores.set(key, entry);
-        fill(entry);
+      if (message !== this.#lastError) {
+        this.#options.logger.error({ path: this.#path }, `${message} (the last good content stays in use)`);
       }
-      return entry.map as unknown as ObjectStore<T>;
-    },
-  };
+      this.#lastError = message;
+    }
+  }
+
+  #fill(resource: Resource, map: ObjectMap<RawObject>): void {
+    map.replaceAll(this.#objects.filter((object) => isOf(resource, object)).map((object) => placed(resource, object)));
+  }
 }
 
 /** Every object of a multi-document YAML text; lists are opened. Throws with line and column. */
@@ -135,12 +150,8 @@ function placed(resource: Resource, object: RawObject): RawObject {
 const sameContent = (a: RawObject, b: RawObject): boolean => canonicalJson(a) === canonicalJson(b);
 
 /** Watches the folder, not the file: editors and mounted ConfigMaps replace the file or a link above it. */
-function followFile(
-  path: string,
-  look: () => void,
-  options: { signal: AbortSignal; pollEvery: number; logger: Logger },
-): void {
-  const timer = setInterval(look, options.pollEvery);
+function followFile(path: string, look: () => void, options: ObjectFileOptions): void {
+  const timer = setInterval(look, options.pollEvery ?? 2000);
   let watcher: FSWatcher | undefined;
   try {
     watcher = watch(dirname(path), look);

@@ -14,7 +14,7 @@ import type { Connection } from './kubeconfig.js';
 import { listAll } from './list-pages.js';
 import { query } from './query.js';
 import { apiVersionOf, pathOf, type Resource } from './resources.js';
-import { createTransport, type Transport } from './transport.js';
+import { Transport } from './transport.js';
 
 export interface ConnectOptions {
   readonly signal: AbortSignal;
@@ -22,6 +22,8 @@ export interface ConnectOptions {
   readonly userAgent: string;
   /** Milliseconds until an ordinary request is given up; default 30 s. */
   readonly timeout?: number;
+  /** Told each warning that the API server sends beside an answer, e.g. those of an admission webhook. */
+  readonly onWarning?: (text: string) => void;
 }
 
 const patchTypes: Readonly<Record<PatchKind, string>> = {
@@ -45,7 +47,7 @@ export function connectCluster(connection: Connection, options: ConnectOptions):
       ...(connection.servername === undefined ? {} : { servername: connection.servername }),
     },
   });
-  return new HttpClient(createTransport({ agent, connection, timeout: 30_000, ...options }));
+  return new HttpClient(new Transport({ agent, connection, timeout: 30_000, ...options }));
 }
 
 class HttpClient implements KubeClient {

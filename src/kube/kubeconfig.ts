@@ -1,6 +1,8 @@
 /** How to reach an API server: a named file, KUBECONFIG, the mounted service account, or ~/.kube/config, in this order. */
+
 import { access, readFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../base/clock.js';
 import { describeError, table } from '../base/errors.js';
 
@@ -53,18 +55,21 @@ export interface ConnectionOptions {
 
 const mountedAt = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-export async function loadConnection(options: ConnectionOptions): Promise<Connection> {
-  const { env, file } = options;
-  if (file !== undefined) return fromFiles([file]);
-  const listed = env['KUBECONFIG']?.split(delimiter).filter((path) => path !== '') ?? [];
-  if (listed.length > 0) return fromFiles(listed);
-  const folder = options.serviceAccount ?? mountedAt;
-  if (env['KUBERNETES_SERVICE_HOST'] !== undefined && (await exists(join(folder, 'token')))) {
-    return fromServiceAccount(folder, env['KUBERNETES_SERVICE_HOST'], env['KUBERNETES_SERVICE_PORT'] ?? '443');
+export async function loadConnection({
+  env,
+  file,
+  serviceAccount = mountedAt,
+}: ConnectionOptions): Promise<Connection> {
+  const listed = file === undefined ? (env['KUBECONFIG'] ?? '').split(delimiter) : [file];
+  const named = listed.filter((path) => path !== '');
+  if (named.length > 0) return fromFiles(named);
+  const host = env['KUBERNETES_SERVICE_HOST'];
+  if (host !== undefined && (await exists(join(serviceAccount, 'token')))) {
+    return fromServiceAccount(serviceAccount, host, env['KUBERNETES_SERVICE_PORT'] ?? '443');
   }
   const home = join(env['HOME'] ?? '', '.kube', 'config');
   if (await exists(home)) return fromFiles([home]);
-  throw connectionErrors('no-kubeconfig', { looked: `KUBECONFIG, ${folder}/token, ${home}` });
+  throw connectionErrors('no-kubeconfig', { looked: `KUBECONFIG, ${serviceAccount}/token, ${home}` });
 }
 
 /** Without @kubernetes/client-node: inside a cluster its start-up time and memory buy nothing. */
@@ -95,40 +100,46 @@ async function fromServiceAccount(folder: string, host: string, port: string): P
 
 async function fromFiles(files: readonly string[]): Promise<Connection> {
   const source = files.join(delimiter);
-  const bad = (why: string, cause?: unknown) => connectionErrors('bad-kubeconfig', { file: source, why }, cause);
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  let first = true;
-  for (const file of files) {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw error instanceof Error && 'code' in error && error.code === 'ENOENT'
-        ? connectionErrors('no-kubeconfig', { looked: file }, error)
-        : bad(describeError(error), error);
-    });
-    const one = first ? config : new KubeConfig();
-    try {
-      one.loadFromString(text);
-      one.makePathsAbsolute(dirname(file));
-      if (!first) config.mergeConfig(one, true);
-    } catch (error) {
-      throw bad(firstLine(describeError(error)), error);
-    }
-    first = false;
-  }
+  const bad: Bad = (why, cause) => connectionErrors('bad-kubeconfig', { file: source, why }, cause);
+  const config = await readConfigs(files, bad);
   const cluster = config.getCurrentCluster();
   if (!cluster?.server) throw bad(`current-context "${config.getCurrentContext()}" names no cluster with a server`);
   if (!URL.canParse(cluster.server)) throw bad(`server "${cluster.server}" is not a URL`);
   if (cluster.proxyUrl) throw bad('proxy-url is not supported');
-  const tls = await readTls(config, bad);
+  const { ca, cert, key } = await options(config, bad);
   return {
     server: cluster.server.replace(/\/+$/, ''),
-    ...tls,
+    ca,
+    cert,
+    key,
     servername: cluster.tlsServerName,
     insecure: cluster.skipTLSVerify === true,
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
     source,
     headers: async () => (await options(config, bad)).headers,
   };
+}
+
+/** Several files are merged, the first one wins, as kubectl does. */
+async function readConfigs(files: readonly string[], bad: Bad): Promise<KubeConfig> {
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const merged = new KubeConfig();
+  for (const [index, file] of files.entries()) {
+    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'ENOENT'
+        ? connectionErrors('no-kubeconfig', { looked: file }, error)
+        : bad(error.message, error);
+    });
+    const one = index === 0 ? merged : new KubeConfig();
+    try {
+      one.loadFromString(text);
+      one.makePathsAbsolute(dirname(file));
+      if (one !== merged) merged.mergeConfig(one, true);
+    } catch (error) {
+      throw bad(firstLine(describeError(error)), error);
+    }
+  }
+  return merged;
 }
 
 interface Options {
@@ -138,18 +149,10 @@ interface Options {
   readonly key: string | undefined;
 }
 
-async function readTls(config: Applies, bad: Bad): Promise<Pick<Options, 'ca' | 'cert' | 'key'>> {
-  const { ca, cert, key } = await options(config, bad);
-  return { ca, cert, key };
-}
-
-interface Applies {
-  applyToHTTPSOptions(options: object): Promise<void>;
-}
 type Bad = (why: string, cause?: unknown) => Error;
 
 /** Runs exec and OIDC plugins when the kubeconfig names one, so this may take a while and may fail. */
-async function options(config: Applies, bad: Bad): Promise<Options> {
+async function options(config: KubeConfig, bad: Bad): Promise<Options> {
   const filled: Record<string, unknown> = {};
   try {
     await config.applyToHTTPSOptions(filled);

@@ -152,13 +152,11 @@ class Election {
 
   async #take(current: Lease): Promise<boolean> {
     const { client, identity } = this.#options;
-    const holder = current.spec?.holderIdentity ?? '';
-    if (holder !== identity && holder !== '' && !this.#expired(current)) return false;
-    const turns = current.spec?.leaseTransitions ?? 0;
-    const spec =
-      holder === identity
-        ? { ...this.#spec(turns), acquireTime: current.spec?.acquireTime ?? microTime(this.#clock.now()) }
-        : this.#spec(turns + 1);
+    const { holderIdentity: holder = '', leaseTransitions: turns = 0, acquireTime } = current.spec ?? {};
+    const ours = holder === identity;
+    if (!ours && holder !== '' && !this.#expired(current)) return false;
+    const fresh = this.#spec(ours ? turns : turns + 1);
+    const spec = ours && acquireTime !== undefined ? { ...fresh, acquireTime } : fresh;
     await client.update<Lease>(leases, { ...current, spec });
     return true;
   }

@@ -7,7 +7,7 @@ import { type Backoff, fullJitter } from './backoff.js';
 import type { KubeClient, ListOptions, RawObject } from './client.js';
 import { isGone, isNotFound } from './kube-error.js';
 import { listAll } from './list-pages.js';
-import { createObjectMap, type ObjectMap } from './object-map.js';
+import { ObjectMap } from './object-map.js';
 import { query } from './query.js';
 import { pathOf, type Resource } from './resources.js';
 import type { ObjectStore } from './store.js';
@@ -37,129 +37,110 @@ export interface Reflector<T extends RawObject> extends ObjectStore<T> {
   readonly stopped: Promise<void>;
 }
 
-interface State {
-  version: string | undefined;
-  lastActivity: Instant | undefined;
-  lists: number;
-  failures: number;
-  announcedMissing: boolean;
-}
-
 export function startReflector<T extends RawObject>(
   client: KubeClient,
   resource: Resource,
   options: ReflectorOptions<T>,
 ): Reflector<T> {
-  const map = createObjectMap<T>({ logger: options.logger });
-  const state: State = {
-    version: undefined,
-    lastActivity: undefined,
-    lists: 0,
-    failures: 0,
-    announcedMissing: false,
-  };
-  const stopped = follow(client, resource, map, state, options);
-  return {
-    get: map.get,
-    list: map.list,
-    subscribe: map.subscribe,
-    synced: map.synced,
-    stopped,
-    get hasSynced() {
-      return map.hasSynced;
-    },
-    get lastActivity() {
-      return state.lastActivity;
-    },
-    get lists() {
-      return state.lists;
-    },
-  };
+  return new ListAndWatch(client, resource, options);
 }
 
-async function follow<T extends RawObject>(
-  client: KubeClient,
-  resource: Resource,
-  map: ObjectMap<T>,
-  state: State,
-  options: ReflectorOptions<T>,
-): Promise<void> {
-  const { signal, clock = systemClock, healthyAfter = 60_000 } = options;
-  const backoff = options.backoff ?? fullJitter({ base: 200, cap: 15_000 });
-  while (!signal.aborted) {
-    const begun = clock.now();
+class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflector<T> {
+  readonly stopped: Promise<void>;
+  lastActivity: Instant | undefined;
+  lists = 0;
+  readonly #client: KubeClient;
+  readonly #resource: Resource;
+  readonly #options: ReflectorOptions<T>;
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #project: (object: T) => T;
+  #version: string | undefined;
+  #failures = 0;
+  #announcedMissing = false;
+
+  constructor(client: KubeClient, resource: Resource, options: ReflectorOptions<T>) {
+    super({ logger: options.logger });
+    this.#client = client;
+    this.#resource = resource;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#backoff = options.backoff ?? fullJitter({ base: 200, cap: 15_000 });
+    this.#project = options.project ?? ((object) => object);
+    this.stopped = this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal, healthyAfter = 60_000 } = this.#options;
+    while (!signal.aborted) {
+      const begun = this.#clock.now();
+      await this.#round();
+      // A watch that lived long was healthy, however it ended; one event in a short life proves nothing.
+      this.#failures = this.#clock.now() - begun >= healthyAfter ? 0 : this.#failures + 1;
+      if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1), signal);
+    }
+    this.fail(signal.reason);
+  }
+
+  async #round(): Promise<void> {
     try {
-      if (state.version === undefined) await listOnce(client, resource, map, state, options);
-      await watchOnce(client, resource, map, state, options);
+      if (this.#version === undefined) await this.#listOnce();
+      await this.#watchOnce();
     } catch (error) {
-      if (signal.aborted) break;
-      report(error, resource, state, options.logger);
-      if (isGone(error) || isNotFound(error)) state.version = undefined;
+      if (this.#options.signal.aborted) return;
+      this.#report(error);
+      if (isGone(error) || isNotFound(error)) this.#version = undefined;
     }
-    // A watch that lived long was healthy, however it ended; one event in a short life proves nothing.
-    state.failures = clock.now() - begun >= healthyAfter ? 0 : state.failures + 1;
-    if (state.failures > 0 && !signal.aborted) await pause(backoff(state.failures - 1), signal);
   }
-  map.fail(signal.reason);
-}
 
-async function listOnce<T extends RawObject>(
-  client: KubeClient,
-  resource: Resource,
-  map: ObjectMap<T>,
-  state: State,
-  options: ReflectorOptions<T>,
-): Promise<void> {
-  const { items, resourceVersion } = await listAll<T>(client, resource, options, options.project);
-  if (options.signal.aborted) return;
-  state.version = resourceVersion;
-  state.lists += 1;
-  state.announcedMissing = false;
-  state.lastActivity = (options.clock ?? systemClock).now();
-  map.replaceAll(items);
-}
+  async #listOnce(): Promise<void> {
+    const { items, resourceVersion } = await listAll<T>(this.#client, this.#resource, this.#options, this.#project);
+    if (this.#options.signal.aborted) return;
+    this.#version = resourceVersion;
+    this.lists += 1;
+    this.#announcedMissing = false;
+    this.lastActivity = this.#clock.now();
+    this.replaceAll(items);
+  }
 
-async function watchOnce<T extends RawObject>(
-  client: KubeClient,
-  resource: Resource,
-  map: ObjectMap<T>,
-  state: State,
-  options: ReflectorOptions<T>,
-): Promise<void> {
-  const { namespace, labelSelector, fieldSelector, signal, clock = systemClock } = options;
-  const project = options.project ?? ((object: T) => object);
-  const seconds = options.watchSeconds ?? 290;
-  const search = query({
-    labelSelector,
-    fieldSelector,
-    watch: 'true',
-    allowWatchBookmarks: 'true',
-    resourceVersion: state.version,
-    // Spread, so that the watches of many processes do not end together.
-    timeoutSeconds: String(Math.round(seconds * (1 + Math.random() / 10))),
-  });
-  const path = pathOf(resource, namespace === undefined ? {} : { namespace }) + search;
-  const stream = await client.open(path, signal);
-  for await (const event of readWatch<T>(stream, options.idleMilliseconds ?? 120_000)) {
-    state.lastActivity = clock.now();
-    if (event.type === 'BOOKMARK') {
-      state.version = event.resourceVersion;
-      continue;
+  async #watchOnce(): Promise<void> {
+    const stream = await this.#client.open(this.#watchPath(), this.#options.signal);
+    for await (const event of readWatch<T>(stream, this.#options.idleMilliseconds ?? 120_000)) {
+      this.lastActivity = this.#clock.now();
+      if (event.type === 'BOOKMARK') {
+        this.#version = event.resourceVersion;
+        continue;
+      }
+      this.#version = event.object.metadata.resourceVersion ?? this.#version;
+      if (event.type === 'DELETED') this.remove(this.#project(event.object));
+      else this.put(this.#project(event.object));
     }
-    state.version = event.object.metadata.resourceVersion ?? state.version;
-    if (event.type === 'DELETED') map.remove(project(event.object));
-    else map.put(project(event.object));
   }
-}
 
-function report(error: unknown, resource: Resource, state: State, logger: Logger): void {
-  const what = { resource: resource.plural, error: describeError(error) };
-  if (isNotFound(error)) {
-    if (!state.announcedMissing) logger.warn(what, 'this kind is not served; looking again until it is');
-    state.announcedMissing = true;
-    return;
+  #watchPath(): string {
+    const { namespace, labelSelector, fieldSelector, watchSeconds = 290 } = this.#options;
+    const search = query({
+      labelSelector,
+      fieldSelector,
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: this.#version,
+      // Spread, so that the watches of many processes do not end together.
+      timeoutSeconds: String(Math.round(watchSeconds * (1 + Math.random() / 10))),
+    });
+    return pathOf(this.#resource, namespace === undefined ? {} : { namespace }) + search;
   }
-  logger[isGone(error) ? 'info' : 'warn'](what, 'list or watch ended; it is taken up again');
+
+  #report(error: unknown): void {
+    const { logger } = this.#options;
+    const what = { resource: this.#resource.plural, error: describeError(error) };
+    if (isNotFound(error)) {
+      if (!this.#announcedMissing) logger.warn(what, 'this kind is not served; looking again until it is');
+      this.#announcedMissing = true;
+      return;
+    }
+    logger[isGone(error) ? 'info' : 'warn'](what, 'list or watch ended; it is taken up again');
+  }
 }
 
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {

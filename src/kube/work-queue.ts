@@ -14,123 +14,123 @@ export interface WorkQueueOptions {
   readonly onDone?: (key: string, failure: unknown) => void;
 }
 
-export interface WorkQueue {
-  add(key: string): void;
-  addAfter(key: string, milliseconds: number): void;
-  /** Drops what is remembered of a key: failures and delayed rounds. */
-  forget(key: string): void;
-  /** Keys waiting to be worked on, delayed ones not counted. */
-  readonly depth: number;
-  /** Resolves when nothing waits and nothing runs; delayed keys do not count. */
-  idle(): Promise<void>;
-  /** No further round starts; resolves when the running ones have ended. */
-  stop(): Promise<void>;
-}
-
 interface Delayed {
+  /** On the monotonic clock, milliseconds. */
   readonly due: number;
   readonly timer: NodeJS.Timeout;
 }
 
-export function startWorkQueue(options: WorkQueueOptions): WorkQueue {
-  const { work, workers, signal, logger, onDone } = options;
-  const backoff = options.backoff ?? exponential({ base: 20, cap: 60_000 });
-  const waiting = new Set<string>();
-  const running = new Set<string>();
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #backoff: Backoff;
+  readonly #waiting = new Set<string>();
+  readonly #running = new Set<string>();
   /** Keys added while they were worked on. */
-  const dirty = new Set<string>();
-  const delayed = new Map<string, Delayed>();
-  const failures = new Map<string, number>();
-  let idleWaiters: (() => void)[] = [];
-  let stopped = signal.aborted;
+  readonly #dirty = new Set<string>();
+  readonly #delayed = new Map<string, Delayed>();
+  readonly #failures = new Map<string, number>();
+  #idleWaiters: (() => void)[] = [];
+  #stopped: boolean;
 
-  const settleIdle = () => {
-    if (running.size > 0 || (waiting.size > 0 && !stopped)) return;
-    for (const resolve of idleWaiters) resolve();
-    idleWaiters = [];
-  };
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+    this.#backoff = options.backoff ?? exponential({ base: 20, cap: 60_000 });
+    this.#stopped = options.signal.aborted;
+    options.signal.addEventListener('abort', () => void this.stop(), { once: true });
+  }
 
-  const add = (key: string) => {
-    if (stopped) return;
-    if (running.has(key)) dirty.add(key);
-    else waiting.add(key);
-    pump();
-  };
+  /** Keys waiting to be worked on, delayed ones not counted. */
+  get depth(): number {
+    return this.#waiting.size;
+  }
 
-  const cancelDelay = (key: string) => {
-    clearTimeout(delayed.get(key)?.timer);
-    delayed.delete(key);
-  };
+  add(key: string): void {
+    if (this.#stopped) return;
+    (this.#running.has(key) ? this.#dirty : this.#waiting).add(key);
+    this.#pump();
+  }
 
-  const addAfter = (key: string, milliseconds: number) => {
-    if (stopped) return;
+  /** Of several delays for one key the shortest counts. */
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#stopped) return;
     const due = performance.now() + milliseconds;
-    const earlier = delayed.get(key);
+    const earlier = this.#delayed.get(key);
     if (earlier !== undefined && earlier.due <= due) return;
-    cancelDelay(key);
+    this.#cancelDelay(key);
     const timer = setTimeout(() => {
-      delayed.delete(key);
-      add(key);
+      this.#delayed.delete(key);
+      this.add(key);
     }, milliseconds);
-    delayed.set(key, { due, timer });
-  };
+    this.#delayed.set(key, { due, timer });
+  }
 
-  const round = async (key: string): Promise<void> => {
-    let failure: unknown;
-    try {
-      const result = await work(key);
-      failures.delete(key);
-      if (result?.again !== undefined) addAfter(key, result.again);
-    } catch (error) {
-      failure = error;
-      const count = failures.get(key) ?? 0;
-      failures.set(key, count + 1);
-      const wait = backoff(count);
-      if (!stopped) logger.warn({ key, error: describeError(error), retryInMs: Math.round(wait) }, 'work failed');
-      addAfter(key, wait);
-    }
-    running.delete(key);
-    if (dirty.delete(key)) add(key);
-    onDone?.(key, failure);
-    pump();
-    settleIdle();
-  };
+  /** Drops what is remembered of a key: failures and delayed rounds. */
+  forget(key: string): void {
+    this.#failures.delete(key);
+    this.#cancelDelay(key);
+  }
 
-  const pump = () => {
-    for (const key of waiting) {
-      if (running.size >= workers || stopped) return;
-      waiting.delete(key);
-      running.add(key);
-      void round(key);
-    }
-  };
-
-  const idle = () =>
-    new Promise<void>((resolve) => {
-      idleWaiters.push(resolve);
-      settleIdle();
+  /** Resolves when nothing waits and nothing runs; delayed keys do not count. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idleWaiters.push(resolve);
+      this.#settleIdle();
     });
+  }
 
-  const stop = () => {
-    stopped = true;
-    waiting.clear();
-    dirty.clear();
-    for (const key of [...delayed.keys()]) cancelDelay(key);
-    return idle();
-  };
-  signal.addEventListener('abort', () => void stop(), { once: true });
+  /** No further round starts; resolves when the running ones have ended. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    this.#waiting.clear();
+    this.#dirty.clear();
+    for (const key of [...this.#delayed.keys()]) this.#cancelDelay(key);
+    return this.idle();
+  }
 
-  return {
-    add,
-    addAfter,
-    forget(key) {
-      failures.delete(key);
-      cancelDelay(key);
-    },
-    get depth() {
-      return waiting.size;
-    },
-    idle,
-    stop,
-  };
+  #pump(): void {
+    for (const key of this.#waiting) {
+      if (this.#stopped || this.#running.size >= this.#options.workers) return;
+      this.#waiting.delete(key);
+      this.#running.add(key);
+      void this.#round(key);
+    }
+  }
+
+  async #round(key: string): Promise<void> {
+    const failure = await this.#work(key);
+    this.#running.delete(key);
+    if (this.#dirty.delete(key)) this.add(key);
+    this.#options.onDone?.(key, failure);
+    this.#pump();
+    this.#settleIdle();
+  }
+
+  /** The failure, if there was one. */
+  async #work(key: string): Promise<unknown> {
+    try {
+      const result = await this.#options.work(key);
+      this.#failures.delete(key);
+      if (result?.again !== undefined) this.addAfter(key, result.again);
+      return undefined;
+    } catch (error) {
+      const count = this.#failures.get(key) ?? 0;
+      this.#failures.set(key, count + 1);
+      const wait = this.#backoff(count);
+      const fields = { key, error: describeError(error), retryInMs: Math.round(wait) };
+      if (!this.#stopped) this.#options.logger.warn(fields, 'work failed');
+      this.addAfter(key, wait);
+      return error;
+    }
+  }
+
+  #settleIdle(): void {
+    if (this.#running.size > 0 || this.#waiting.size > 0) return;
+    for (const resolve of this.#idleWaiters) resolve();
+    this.#idleWaiters = [];
+  }
+
+  #cancelDelay(key: string): void {
+    clearTimeout(this.#delayed.get(key)?.timer);
+    this.#delayed.delete(key);
+  }
 }
