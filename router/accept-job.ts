@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+import type { PrefixHasher } from '../src/core/pairing/prefix.js';
+import type { Target } from '../src/core/pairing/match-route.js';
+import type { ClientAnswer } from './client-answer.js';
+import type { Directory, ServerView } from './directory.js';
+import type { Job } from './job.js';
+import { LegHead } from './leg-head.js';
+import { intrusions, promptOf, scanRequest } from './request-body.js';
+import type { Room } from './room.js';
+import { routerErrors } from './router-errors.js';
+import type { SplicedBody } from './spliced-body.js';
+
+export interface Accepting {
+  readonly room: Room;
+  readonly directory: Directory;
+  readonly hash: PrefixHasher;
+}
+
+/** Reads a request far enough to know who shall serve it. @throws the error for the client */
+export function acceptJob(
+  { room, directory, hash }: Accepting,
+  request: IncomingMessage,
+  bytes: Buffer,
+  { id, answer }: { id: string; answer: ClientAnswer },
+): Job {
+  const body = scanRequest(bytes);
+  const model = modelOf(body, directory);
+  const target = targetOf(directory, request, model, room.random());
+  const view = viewOf(directory, target);
+  const prompt = promptOf(body);
+  return {
+    id,
+    model,
+    answer,
+    head: new LegHead(request, id),
+    body: forEngines(room, body, view, target),
+    view,
+    streaming: body.text('stream')?.toString() === 'true',
+    promptBytes: prompt.length,
+    hashes: hash(prompt),
+    legs: [],
+    promptTokens: undefined,
+    completionTokens: undefined,
+    fallback: undefined,
+  };
+}
+
+function modelOf(body: SplicedBody, directory: Directory): string {
+  const model = body.value('model');
+  if (typeof model === 'string' && model.trim() !== '') return model;
+  throw routerErrors('no-model', { models: directory.routes.models.join(', ') || 'none yet' });
+}
+
+function targetOf(directory: Directory, request: IncomingMessage, model: string, random: number): Target {
+  const path = (request.url ?? '').split('?')[0] ?? '';
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  };
+  const found = directory.routes.match({ model, path, header, random });
+  if ('target' in found) return found.target;
+  if (found.none === 'rule') throw routerErrors('no-rule', { model, why: found.why });
+  const known = directory.routes.models.slice(0, 20).join(', ') || 'none yet; apply a ModelRoute';
+  throw routerErrors('unknown-model', { model: model.slice(0, 256), known });
+}
+
+function viewOf(directory: Directory, { namespace, modelServer }: Target): ServerView {
+  const view = directory.view(namespace, modelServer);
+  if (!view) throw routerErrors('no-model-server', { name: `${namespace}/${modelServer}` });
+  return view;
+}
+
+/** What every leg changes: the engine's own name of the model, and nothing that only a router may say. */
+function forEngines(room: Room, body: SplicedBody, view: ServerView, { isLora }: Target): SplicedBody {
+  const strip = intrusions(body);
+  const keys = Object.keys(strip);
+  if (keys.length > 0) {
+    room.metrics.repair('client-params');
+    room.warn(`client-params ${view.name}`, `clients send ${keys.join(', ')}, which only a router may; it is left out`);
+  }
+  const { model } = view.server.spec;
+  const rename = model !== undefined && !isLora && body.value('model') !== model;
+  return body.with(rename ? { ...strip, model } : strip);
+}

@@ -1,0 +1,65 @@
+import type { Job } from './job.js';
+
+/** One finished request. */
+export interface Access {
+  readonly at: number;
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly ms: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly ended: 'complete' | 'client-left' | 'failed';
+  readonly error: string | undefined;
+  readonly job: Job | undefined;
+}
+
+/** Longest time and size that lines wait to be written together. */
+const flushMs = 200;
+const flushAt = 16 * 1024;
+
+/** One JSON line per request, built by hand and written in batches: a tenth of the cost of a general logger. */
+export class AccessLog {
+  readonly #write: (lines: string) => void;
+  #lines = '';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(write: (lines: string) => void) {
+    this.#write = write;
+  }
+
+  add(access: Access): void {
+    this.#lines += `${lineOf(access)}\n`;
+    if (this.#lines.length >= flushAt) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#lines === '') return;
+    this.#write(this.#lines);
+    this.#lines = '';
+  }
+}
+
+function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, error, job }: Access): string {
+  const start = `{"level":"info","time":"${new Date(at).toISOString()}","part":"router","msg":"request","id":${quoted(id)}`;
+  const what = `,"method":"${method}","path":${quoted(path)},"status":${status},"ms":${ms.toFixed(1)}`;
+  const size = `,"bytes_in":${bytesIn},"bytes_out":${bytesOut},"ended":"${ended}"`;
+  return `${start}${what}${size}${error === undefined ? '' : `,"error":${quoted(error)}`}${job ? ofJob(job) : ''}}`;
+}
+
+function ofJob({ model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {
+  const tokens = completionTokens === undefined ? '' : `,"tokens_in":${promptTokens ?? 0},"tokens_out":${completionTokens}`;
+  const said = legs.map(
+    ({ leg, pod, outcome, ms, firstMs }) =>
+      `{"leg":"${leg}","pod":${quoted(pod)},"outcome":"${outcome}","ms":${ms.toFixed(1)}${firstMs === undefined ? '' : `,"first_ms":${firstMs.toFixed(1)}`}}`,
+  );
+  const about = `,"model":${quoted(model)},"model_server":${quoted(view.name)},"dialect":"${view.dialect.dialect}","stream":${streaming}`;
+  return `${about}${fallback === undefined ? '' : `,"fallback":"${fallback}"`}${tokens},"legs":[${said.join(',')}]`;
+}
+
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));

@@ -1,0 +1,77 @@
+import type { Endpoint } from '../src/core/pairing/endpoint.js';
+import type { Stage } from './dialects/dialect.js';
+import type { Call } from './engine/pool.js';
+import { closeLeg, describeLegs, type Job, type LegName, type LegRecord, openLeg } from './job.js';
+import { Relay, type RelayEnd } from './relay.js';
+import { deadlinesOf, failureError, type Room } from './room.js';
+import { routerErrors } from './router-errors.js';
+import type { SplicedBody } from './spliced-body.js';
+
+export interface AnswerLeg {
+  readonly leg: Exclude<LegName, 'prefill'>;
+  readonly endpoint: Endpoint;
+  readonly body: SplicedBody;
+  /** Whether an engine may see this request twice. Not with a handover: its KV can be read once. */
+  readonly again: boolean;
+  readonly whenClientLeaves: Readonly<Record<Stage, 'abort' | 'deliver-then-abort'>>;
+}
+
+/** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. */
+export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<RelayEnd> {
+  const record = openLeg(job, leg.leg, leg.endpoint);
+  const body = leg.body.parts();
+  const size = body.reduce((sum, part) => sum + part.length, 0);
+  const startedAt = performance.now();
+  const relay: Relay = new Relay({
+    answer: job.answer,
+    holdUpTo: room.limits.heldAnswerBytes,
+    slowClientMs: room.limits.slowClientMs,
+    beforeAnswer: () => {
+      record.firstMs = performance.now() - startedAt;
+      describeLegs(job);
+    },
+    describe: (why, failure) =>
+      failure
+        ? failureError(failure, leg.leg, leg.endpoint)
+        : routerErrors('engine-gave-up', { leg: leg.leg, pod: leg.endpoint.name, why }),
+  });
+  const request = { head: job.head.for(leg.endpoint, size), body, deadlines: deadlinesOf(room, job.view, leg.leg) };
+  const call = room.pool.request(leg.endpoint, request, relay, leg.again);
+  relay.attach(call);
+  job.answer.onLeave(() => leave(room, leg, call, relay));
+  const end = await relay.end;
+  if (end.kind === 'answered' && end.answer.status < 300) {
+    const why = relay.watch.look(end.answer.body);
+    if (why !== undefined) return close(job, record, relay, { kind: 'gave-up', why });
+  }
+  return close(job, record, relay, end);
+}
+
+function close(job: Job, record: LegRecord, { watch, firstAt }: Relay, end: RelayEnd): RelayEnd {
+  const ok = end.kind === 'streamed' || (end.kind === 'answered' && end.answer.status < 300);
+  if (firstAt !== undefined) record.firstMs ??= firstAt - record.ms;
+  closeLeg(record, ok ? 'ok' : outcomeOf(end));
+  job.promptTokens = watch.promptTokens ?? job.promptTokens;
+  job.completionTokens = watch.completionTokens ?? job.completionTokens;
+  return end;
+}
+
+function outcomeOf(end: RelayEnd): string {
+  if (end.kind === 'answered') return String(end.answer.status);
+  return end.kind === 'failed' ? end.failure.fault : end.kind;
+}
+
+/**
+ * The client is gone. An engine that streams learns it from the closed connection. One that may not yet have taken the
+ * handover in must get the whole request first, and a moment to read it, or the KV on prefill waits for its lease to end.
+ */
+function leave({ limits }: Room, leg: AnswerLeg, call: Call, relay: Relay): void {
+  if (relay.headSeen || leg.whenClientLeaves['between-legs'] === 'abort') {
+    call.abort('the client left');
+    return;
+  }
+  void call.deliveredOrOver.then(() => {
+    const timer = setTimeout(() => call.abort('the client left'), limits.deliverMs);
+    void relay.end.then(() => clearTimeout(timer));
+  });
+}

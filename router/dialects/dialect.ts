@@ -1,0 +1,49 @@
+import type { Pair } from '../../src/core/pairing/choose-pair.js';
+import { drop, type Edits, IfPresent, type RawJson, type SplicedBody } from '../spliced-body.js';
+
+/** What prefill's answer gives to decode. `repairs` names what had to be put right in it, for log and metric. */
+export interface Handover {
+  readonly value: RawJson;
+  readonly repairs: readonly string[];
+}
+
+export interface Missing {
+  readonly missing: string;
+}
+
+export type Stage = 'during-prefill' | 'between-legs' | 'during-decode';
+
+/** How one connector's engines are spoken to. It knows bodies, no sockets; the engine room knows sockets, no connector. */
+export interface Dialect {
+  readonly name: string;
+  readonly order: 'prefill-then-decode';
+  prefill(request: SplicedBody): SplicedBody;
+  /** Top-level members of prefill's answer that `handover` reads; empty when nothing links the legs. */
+  readonly reads: readonly string[];
+  handover(answer: SplicedBody, pair: Pair): Handover | Missing;
+  /** Without a handover decode computes the prompt itself. */
+  decode(request: SplicedBody, handover: Handover | undefined): SplicedBody;
+  readonly whenClientLeaves: Readonly<Record<Stage, 'abort' | 'deliver-then-abort'>>;
+}
+
+export const missing = (what: string): Missing => ({ missing: what });
+
+/**
+ * One token, not streamed: what every prefill leg asks for (pd-protocols A.0.1). `min_tokens` 1 keeps a stop token from
+ * ending the prompt without a handover; the client's own value would be above `max_tokens` and refused.
+ */
+export const oneTokenNoStream: Edits = {
+  stream: false,
+  stream_options: drop,
+  max_tokens: 1,
+  max_completion_tokens: new IfPresent(1),
+  min_tokens: 1,
+  min_completion_tokens: drop,
+};
+
+/**
+ * Members that only a router may write. From a client they would make an engine dial any host, and some values end the
+ * engine's process (measured on vLLM 0.32).
+ */
+export const routerOnly = ['kv_transfer_params', 'ec_transfer_params', 'disaggregated_params'] as const;
+export const routerOnlyPrefix = 'bootstrap_';

@@ -1,0 +1,115 @@
+import { ProtocolError } from './failure.js';
+
+/** `payload` is content; `framed` is the same with its chunk framing, as it came, ready to be passed on. */
+export type EmitChunk = (payload: Buffer, framed: Buffer) => void;
+
+/** A longer chunk is passed on in pieces; a shorter one is held until it is whole, so that a cut never lands inside it. */
+const largestHeld = 64 * 1024;
+const longestSizeLine = 256;
+const longestTrailers = 8 * 1024;
+const none = Buffer.alloc(0);
+
+/** Takes a chunked body apart without copying it. Trailers are read and dropped. */
+export class ChunkedReader {
+  #held: Buffer = none;
+  /** Bytes of a large chunk, with its line end, that are still to come. */
+  #left = 0;
+  #inTrailers = false;
+
+  /**
+   * Emits every whole chunk in `bytes`. True once the body has ended; bytes after the end are illegal here, because
+   * nothing was asked that they could answer.
+   *
+   * @throws ProtocolError
+   */
+  push(bytes: Buffer, emit: EmitChunk): boolean {
+    let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held = none;
+    if (this.#left > 0) rest = this.#large(rest, emit);
+    while (rest.length > 0 && !this.#inTrailers) {
+      const size = sizeLine(rest);
+      if (size === undefined) break;
+      if (size.bytes === 0) {
+        this.#inTrailers = true;
+        rest = rest.subarray(size.end - 2); // the empty line ends the trailers, also when there are none
+        break;
+      }
+      const end = size.end + size.bytes + 2;
+      if (end > rest.length) {
+        if (size.bytes <= largestHeld) break;
+        return this.#startLarge(rest, size, emit);
+      }
+      if (rest[end - 2] !== 13 || rest[end - 1] !== 10) throw new ProtocolError('a chunk is longer than it says');
+      emit(rest.subarray(size.end, end - 2), rest.subarray(0, end));
+      rest = rest.subarray(end);
+    }
+    if (this.#inTrailers) return this.#trailers(rest);
+    // A copy, so that a few waiting bytes do not keep a whole read buffer alive.
+    this.#held = rest.length === 0 ? none : Buffer.from(rest);
+    return false;
+  }
+
+  #startLarge(rest: Buffer, size: { bytes: number; end: number }, emit: EmitChunk): boolean {
+    const payload = rest.subarray(size.end, Math.min(rest.length, size.end + size.bytes));
+    emit(payload, rest);
+    this.#left = size.end + size.bytes + 2 - rest.length;
+    return false;
+  }
+
+  #large(bytes: Buffer, emit: EmitChunk): Buffer {
+    const piece = bytes.subarray(0, this.#left);
+    const payload = piece.subarray(0, Math.max(0, Math.min(piece.length, this.#left - 2)));
+    for (let i = payload.length; i < piece.length; i += 1) {
+      const wanted = this.#left - i === 2 ? 13 : 10;
+      if (piece[i] !== wanted) throw new ProtocolError('a chunk is longer than it says');
+    }
+    this.#left -= piece.length;
+    emit(payload, piece);
+    return bytes.subarray(piece.length);
+  }
+
+  #trailers(rest: Buffer): boolean {
+    const end = rest.indexOf('\r\n\r\n');
+    if (end < 0) {
+      if (rest.length > longestTrailers) throw new ProtocolError('trailers are too long');
+      this.#held = Buffer.from(rest);
+      return false;
+    }
+    if (rest.length > end + 4) throw new ProtocolError('bytes after the end of the body');
+    return true;
+  }
+}
+
+/** Reads `SIZE[;extension]\r\n`; undefined while the line is not whole. */
+function sizeLine(bytes: Buffer): { bytes: number; end: number } | undefined {
+  let at = 0;
+  let size = 0;
+  for (let digit = hexOf(bytes[at]); digit >= 0; digit = hexOf(bytes[at])) {
+    size = size * 16 + digit;
+    at += 1;
+    if (at > 12) throw new ProtocolError('a chunk size is too large');
+  }
+  if (at === bytes.length) return undefined;
+  if (at === 0) throw new ProtocolError('a chunk does not start with its size');
+  if (bytes[at] === 13 && bytes[at + 1] === 10) return { bytes: size, end: at + 2 };
+  return extension(bytes, at, size);
+}
+
+function extension(bytes: Buffer, at: number, size: number): { bytes: number; end: number } | undefined {
+  const first = bytes[at];
+  if (first !== 0x3b && first !== 0x20 && first !== 0x09 && first !== 13) throw new ProtocolError('a chunk size is not legal');
+  const line = bytes.indexOf(10, at);
+  if (line < 0) {
+    if (bytes.length > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
+    return undefined;
+  }
+  if (bytes[line - 1] !== 13 || bytes.indexOf(13, at) !== line - 1) throw new ProtocolError('a bare line end in a chunk size');
+  return { bytes: size, end: line + 1 };
+}
+
+function hexOf(byte: number | undefined): number {
+  if (byte === undefined) return -1;
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const lower = byte | 32;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
+}

@@ -1,0 +1,188 @@
+import type { Socket } from 'node:net';
+import { ChunkedReader } from './chunked-reader.js';
+import type { EngineRequest, Exchange } from './exchange.js';
+import { type CallFault, type CallStage, EngineFailure, ProtocolError } from './failure.js';
+import { parseHead, type ResponseHead } from './response-head.js';
+
+/** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
+const joinUpTo = 16 * 1024;
+const largestHead = 32 * 1024;
+
+export interface ConnectionOwner {
+  /** The response is complete and the connection may be used again. */
+  onFree(connection: EngineConnection): void;
+  onClosed(connection: EngineConnection): void;
+}
+
+/** One keep-alive HTTP/1.1 connection to an engine: one request at a time, a strict reader, a timer per phase. */
+export class EngineConnection {
+  readonly socket: Socket;
+  /** Requests sent so far. */
+  uses = 0;
+  /** When it became free, by the owner's clock. */
+  freeSince = 0;
+  #owner: ConnectionOwner;
+  #exchange: Exchange | undefined;
+  #deadlines: EngineRequest['deadlines'] | undefined;
+  #stage: CallStage = 'head';
+  #waiting: Buffer | undefined;
+  #head: ResponseHead | undefined;
+  #chunks: ChunkedReader | undefined;
+  #left = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket, owner: ConnectionOwner) {
+    this.socket = socket;
+    this.#owner = owner;
+    socket.setNoDelay(true);
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
+    socket.on('error', (error: Error) => this.#fail('reset', error.message, error));
+    socket.on('close', () => this.#onClose());
+  }
+
+  /** Sends one request; `onSent` is called when the kernel has taken all of it. */
+  send(request: EngineRequest, exchange: Exchange, onSent: () => void): void {
+    this.uses += 1;
+    this.#exchange = exchange;
+    this.#deadlines = request.deadlines;
+    this.#stage = 'head';
+    this.#arm(request.deadlines.head);
+    const head = Buffer.from(request.head, 'latin1');
+    const size = request.body.reduce((sum, part) => sum + part.length, head.length);
+    if (size <= joinUpTo) {
+      this.socket.write(Buffer.concat([head, ...request.body], size), onSent);
+      return;
+    }
+    this.socket.cork();
+    this.socket.write(head);
+    for (const part of request.body.slice(0, -1)) this.socket.write(part);
+    this.socket.write(request.body.at(-1) ?? head.subarray(0, 0), onSent);
+    this.socket.uncork();
+  }
+
+  /** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */
+  abort(why: string): void {
+    this.#fail('aborted', why);
+  }
+
+  pause(): void {
+    this.socket.pause();
+    clearTimeout(this.#timer);
+  }
+
+  resume(): void {
+    this.socket.resume();
+    if (this.#stage === 'body') this.#arm(this.#deadlines?.idle ?? 0);
+  }
+
+  #onData(bytes: Buffer): void {
+    if (!this.#exchange) {
+      this.socket.destroy(); // an engine that speaks unasked is not understood
+      return;
+    }
+    try {
+      if (this.#stage === 'head') this.#onHeadBytes(bytes);
+      else this.#onBodyBytes(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#fail('protocol', error.message, error);
+    }
+  }
+
+  #onHeadBytes(bytes: Buffer): void {
+    const all = this.#waiting ? Buffer.concat([this.#waiting, bytes]) : bytes;
+    const end = all.indexOf('\r\n\r\n');
+    if (end > largestHead || (end < 0 && all.length > largestHead)) throw new ProtocolError('the response head is too large');
+    this.#waiting = end < 0 ? all : undefined;
+    if (end < 0) return;
+    const head = parseHead(all.toString('latin1', 0, end));
+    const rest = all.subarray(end + 4);
+    if (head.status === 101) throw new ProtocolError('the engine wants to switch protocols');
+    if (head.status < 200) {
+      if (rest.length > 0) this.#onHeadBytes(rest);
+      return;
+    }
+    this.#begin(head);
+    if (rest.length > 0 && this.#exchange) this.#onBodyBytes(rest);
+  }
+
+  #begin(head: ResponseHead): void {
+    this.#head = head;
+    this.#stage = 'body';
+    this.#chunks = head.framing.by === 'chunks' ? new ChunkedReader() : undefined;
+    this.#left = head.framing.by === 'length' ? head.framing.bytes : 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#exchange?.onHead(head);
+    const empty = head.framing.by === 'nothing' || (head.framing.by === 'length' && this.#left === 0);
+    if (empty) this.#complete();
+  }
+
+  #onBodyBytes(bytes: Buffer): void {
+    const { exchange, head } = { exchange: this.#exchange, head: this.#head };
+    if (!exchange || !head) throw new ProtocolError('bytes after the end of the response');
+    if (this.#chunks) {
+      if (this.#chunks.push(bytes, (payload, framed) => this.#exchange?.onBody(payload, framed))) this.#complete();
+    } else if (head.framing.by === 'close') {
+      exchange.onBody(bytes, bytes);
+    } else {
+      this.#onLengthBytes(exchange, bytes);
+    }
+    if (this.#exchange && !this.socket.isPaused()) this.#touch();
+  }
+
+  #onLengthBytes(exchange: Exchange, bytes: Buffer): void {
+    if (bytes.length > this.#left) throw new ProtocolError('the body is longer than its content-length');
+    this.#left -= bytes.length;
+    exchange.onBody(bytes, bytes);
+    if (this.#left === 0) this.#complete();
+  }
+
+  #complete(): void {
+    const exchange = this.#release();
+    if (!exchange) return;
+    const reusable = this.#head?.reusable === true && !this.socket.destroyed;
+    this.#head = undefined;
+    if (reusable) this.#owner.onFree(this);
+    else this.socket.destroy();
+    exchange.onEnd();
+  }
+
+  #onClose(): void {
+    if (this.#stage === 'body' && this.#head?.framing.by === 'close' && this.#exchange) this.#complete();
+    else this.#fail('reset', 'the engine closed the connection');
+    this.#owner.onClosed(this);
+  }
+
+  #fail(fault: CallFault, message: string, cause?: unknown): void {
+    const stage = this.#stage;
+    const exchange = this.#release();
+    this.socket.destroy();
+    exchange?.onFailure(new EngineFailure(stage, fault, message, cause));
+  }
+
+  #release(): Exchange | undefined {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    this.#waiting = undefined;
+    this.#chunks = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    return exchange;
+  }
+
+  #arm(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = ms > 0 ? setTimeout(() => this.#onDeadline(ms), ms) : undefined;
+  }
+
+  #touch(): void {
+    if (this.#timer) this.#timer.refresh();
+    else this.#arm(this.#deadlines?.idle ?? 0);
+  }
+
+  #onDeadline(ms: number): void {
+    const what = this.#stage === 'head' ? 'no answer' : 'nothing more of the answer';
+    this.#fail('timeout', `${what} within ${ms / 1000} s`);
+  }
+}

@@ -1,0 +1,21 @@
+/** Where a call to an engine broke. Before `body` the engine has said nothing, so another engine may be asked. */
+export type CallStage = 'connect' | 'head' | 'body';
+export type CallFault = 'refused' | 'reset' | 'timeout' | 'protocol' | 'aborted';
+
+/** A call that ended without a whole, legal response. */
+export class EngineFailure extends Error {
+  override readonly name = 'EngineFailure';
+  readonly stage: CallStage;
+  readonly fault: CallFault;
+
+  constructor(stage: CallStage, fault: CallFault, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.stage = stage;
+    this.fault = fault;
+  }
+}
+
+/** Bytes that are no legal HTTP response. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+}

@@ -1,0 +1,243 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { EngineConnection } from './connection.js';
+import type { EngineRequest, Exchange } from './exchange.js';
+import { EngineFailure } from './failure.js';
+
+/** Where an engine listens. */
+export interface EngineAddress {
+  readonly ip: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+export interface PoolOptions {
+  /** A free connection older than this is closed. uvicorn closes at 5 s: stay below, or the next request meets a reset. */
+  readonly keepAliveMs: number;
+  /** Free connections kept per engine. */
+  readonly maxFree: number;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized'>;
+}
+
+/** A request under way. */
+export interface Call {
+  /** True once the kernel has taken the whole request. */
+  readonly delivered: boolean;
+  /** Resolves when `delivered` becomes true, or when it no longer can. */
+  readonly deliveredOrOver: Promise<void>;
+  abort(why: string): void;
+  pause(): void;
+  resume(): void;
+}
+
+export const defaultPool: PoolOptions = { keepAliveMs: 4000, maxFree: 256 };
+
+/** Keep-alive connections to all engines. */
+export class EnginePool {
+  readonly #options: PoolOptions;
+  readonly #free = new Map<string, EngineConnection[]>();
+  readonly #open = new Set<EngineConnection>();
+  #sweep: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: PoolOptions = defaultPool) {
+    this.#options = options;
+  }
+
+  /** Connections that exist, free or not. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Sends a request. With `again`, a reset of a re-used connection before any byte of an answer is tried once more on a new
+   * one; only for a request that an engine may see twice.
+   */
+  request(to: EngineAddress, request: EngineRequest, exchange: Exchange, again: boolean): Call {
+    const call = new PooledCall(this, to, request, exchange);
+    call.start(this.#takeFree(keyOf(to)), again);
+    return call;
+  }
+
+  /** Closes every connection; calls under way fail as aborted. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+    for (const connection of this.#open) connection.abort('the router stops');
+    this.#free.clear();
+  }
+
+  connect(to: EngineAddress, deadline: number, done: (connection: EngineConnection | Error) => void): Socket {
+    const socket = to.tls
+      ? connectTls({ host: to.ip, port: to.port, ...this.#options.tls })
+      : connectTcp({ host: to.ip, port: to.port });
+    const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${deadline / 1000} s`)), deadline);
+    const finish = (result: EngineConnection | Error) => {
+      clearTimeout(timer);
+      socket.off('error', finish);
+      socket.off('close', onClose);
+      done(result);
+    };
+    const onClose = () => finish(new Error('the connection was given up'));
+    socket.once('error', finish);
+    socket.once('close', onClose);
+    socket.once(to.tls ? 'secureConnect' : 'connect', () => finish(this.#adopt(keyOf(to), socket)));
+    return socket;
+  }
+
+  #adopt(key: string, socket: Socket): EngineConnection {
+    const connection = new EngineConnection(socket, {
+      onFree: (free) => this.#keep(key, free),
+      onClosed: (gone) => this.#drop(key, gone),
+    });
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #takeFree(key: string): EngineConnection | undefined {
+    const free = this.#free.get(key);
+    const oldest = performance.now() - this.#options.keepAliveMs;
+    for (let connection = free?.pop(); connection; connection = free?.pop()) {
+      if (!connection.socket.destroyed && connection.socket.writable && connection.freeSince > oldest) {
+        connection.socket.ref();
+        return connection;
+      }
+      connection.socket.destroy();
+    }
+    return undefined;
+  }
+
+  #keep(key: string, connection: EngineConnection): void {
+    const free = this.#free.get(key) ?? [];
+    this.#free.set(key, free);
+    if (this.#closed || free.length >= this.#options.maxFree) {
+      connection.socket.destroy();
+      return;
+    }
+    connection.freeSince = performance.now();
+    free.push(connection);
+    this.#sweep ??= setInterval(() => this.#closeOld(), 1000).unref();
+  }
+
+  #drop(key: string, connection: EngineConnection): void {
+    this.#open.delete(connection);
+    const free = this.#free.get(key);
+    const at = free?.indexOf(connection) ?? -1;
+    if (at >= 0) free?.splice(at, 1);
+    if (free?.length === 0) this.#free.delete(key);
+  }
+
+  #closeOld(): void {
+    const oldest = performance.now() - this.#options.keepAliveMs;
+    for (const free of this.#free.values()) {
+      for (const connection of [...free]) if (connection.freeSince <= oldest) connection.socket.destroy();
+    }
+    if (this.#free.size === 0) {
+      clearInterval(this.#sweep);
+      this.#sweep = undefined;
+    }
+  }
+}
+
+class PooledCall implements Call {
+  delivered = false;
+  readonly deliveredOrOver: Promise<void>;
+  readonly #pool: EnginePool;
+  readonly #to: EngineAddress;
+  readonly #request: EngineRequest;
+  readonly #exchange: Exchange;
+  #connection: EngineConnection | undefined;
+  #connecting: Socket | undefined;
+  #over = false;
+  #settle: () => void = () => undefined;
+
+  constructor(pool: EnginePool, to: EngineAddress, request: EngineRequest, exchange: Exchange) {
+    this.#pool = pool;
+    this.#to = to;
+    this.#request = request;
+    this.#exchange = exchange;
+    this.deliveredOrOver = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  start(free: EngineConnection | undefined, again: boolean): void {
+    if (free) this.#send(free, again);
+    else this.#connect();
+  }
+
+  abort(why: string): void {
+    if (this.#over) return; // its connection may already serve another call
+    if (this.#connection) {
+      this.#connection.abort(why);
+      return;
+    }
+    this.#end();
+    this.#connecting?.destroy();
+    queueMicrotask(() => this.#exchange.onFailure(new EngineFailure('connect', 'aborted', why)));
+  }
+
+  pause(): void {
+    if (!this.#over) this.#connection?.pause();
+  }
+
+  resume(): void {
+    if (!this.#over) this.#connection?.resume();
+  }
+
+  #connect(): void {
+    this.#connecting = this.#pool.connect(this.#to, this.#request.deadlines.connect, (result) => {
+      this.#connecting = undefined;
+      if (this.#over) {
+        if (!(result instanceof Error)) result.abort('the call was aborted');
+      } else if (result instanceof Error) {
+        this.#end();
+        const fault = result.message.startsWith('no connection within') ? 'timeout' : 'refused';
+        this.#exchange.onFailure(new EngineFailure('connect', fault, result.message, result));
+      } else {
+        this.#send(result, false);
+      }
+    });
+  }
+
+  #send(connection: EngineConnection, again: boolean): void {
+    this.#connection = connection;
+    const { onHead, onBody, onEnd, onFailure } = bound(this.#exchange);
+    const heard: Exchange = {
+      onHead,
+      onBody,
+      onEnd: () => {
+        this.#end();
+        onEnd();
+      },
+      onFailure: (failure) => {
+        if (again && failure.stage === 'head' && failure.fault === 'reset') {
+          this.#connection = undefined;
+          this.#connect();
+          return;
+        }
+        this.#end();
+        onFailure(failure);
+      },
+    };
+    connection.send(this.#request, heard, () => {
+      this.delivered = true;
+      this.#settle();
+    });
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#settle();
+  }
+}
+
+const bound = (exchange: Exchange): Exchange => ({
+  onHead: (head) => exchange.onHead(head),
+  onBody: (payload, framed) => exchange.onBody(payload, framed),
+  onEnd: () => exchange.onEnd(),
+  onFailure: (failure) => exchange.onFailure(failure),
+});
+
+const keyOf = ({ ip, port, tls }: EngineAddress): string => `${tls ? 'https' : 'http'}://${ip}:${port}`;

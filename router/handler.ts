@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { PrefixHasher } from '../src/core/pairing/prefix.js';
+import type { Logger } from '../src/telemetry/log.js';
+import { acceptJob } from './accept-job.js';
+import type { Access, AccessLog } from './access-log.js';
+import { ClientAnswer } from './client-answer.js';
+import type { Directory } from './directory.js';
+import type { Job } from './job.js';
+import { requestIdOf } from './leg-head.js';
+import { modelList } from './model-list.js';
+import { asTandemError } from './openai-error.js';
+import { checkContentType, ClientLeft, readBody } from './request-body.js';
+import type { Room } from './room.js';
+import { routerErrors } from './router-errors.js';
+import { serveJob } from './serve-job.js';
+
+export interface HandlerOptions {
+  readonly room: Room;
+  readonly directory: Directory;
+  readonly hash: PrefixHasher;
+  readonly log: AccessLog;
+  readonly logger: Logger;
+  readonly mintId: () => string;
+}
+
+/** One client request while it is open. */
+interface Open {
+  readonly request: IncomingMessage;
+  readonly answer: ClientAnswer;
+  readonly id: string;
+  readonly path: string;
+  readonly startedAt: number;
+  job: Job | undefined;
+  error: string | undefined;
+}
+
+/** From an HTTP request to its answer: paths, limits, and what is said about each request afterwards. */
+export class Handler {
+  readonly #options: HandlerOptions;
+  readonly #open = new Set<Open>();
+  #stopping = false;
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+  }
+
+  get inFlight(): number {
+    return this.#open.size;
+  }
+
+  get stopping(): string | undefined {
+    return this.#stopping ? 'stopping' : undefined;
+  }
+
+  beginStop(): void {
+    this.#stopping = true;
+  }
+
+  /** Resolves when the last open answer is over; those that last longer than the limit end with an error. */
+  async drained(limitMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    const timer = setTimeout(() => {
+      for (const { answer } of this.#open) answer.fail(routerErrors('stopping', {}));
+      this.#options.room.pool.close();
+    }, limitMs);
+    await new Promise<void>((resolve) => {
+      this.#onDrained = resolve;
+    });
+    clearTimeout(timer);
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const answer = new ClientAnswer(request, response);
+    const id = requestIdOf(request, this.#options.mintId);
+    answer.own.push('x-request-id', id);
+    const path = (request.url ?? '/').split('?')[0] ?? '/';
+    const open: Open = { request, answer, id, path, startedAt: performance.now(), job: undefined, error: undefined };
+    this.#open.add(open);
+    if (this.#stopping) answer.own.push('connection', 'close');
+    this.#serve(open)
+      .catch((error: unknown) => this.#failed(open, error))
+      .finally(() => this.#close(open))
+      .catch((error: unknown) => this.#options.logger.error({ err: error }, 'a request could not be accounted for'));
+  }
+
+  async #serve(open: Open): Promise<void> {
+    const { room, directory } = this.#options;
+    const { request, answer, path } = open;
+    if (!path.startsWith('/v1/')) throw routerErrors('unknown-path', { method: request.method ?? '', path: path.slice(0, 200) });
+    if (path === '/v1/models' || path.startsWith('/v1/models/')) {
+      answer.send(200, ['content-type', 'application/json'], modelList(request, path, directory.routes.models));
+      return;
+    }
+    if (request.method !== 'POST') {
+      answer.own.push('allow', 'POST');
+      throw routerErrors('wrong-method', { method: request.method ?? '', path: path.slice(0, 200), allowed: 'POST' });
+    }
+    this.#admit();
+    checkContentType(request);
+    const bytes = await readBody(request, room.limits.bodyBytes);
+    open.job = acceptJob(this.#options, request, bytes, open);
+    open.error = await serveJob(room, open.job, path);
+  }
+
+  #admit(): void {
+    const { room, directory } = this.#options;
+    const limit = room.limits.requestsInFlight;
+    if (this.#stopping) throw routerErrors('stopping', {});
+    if (this.#open.size > limit) throw routerErrors('overloaded', { limit });
+    const why = directory.notReady;
+    if (why !== undefined) throw routerErrors('not-ready', { why });
+  }
+
+  #failed(open: Open, thrown: unknown): void {
+    if (thrown instanceof ClientLeft) return;
+    const error = asTandemError(thrown);
+    open.error = error.code;
+    if (error.code === 'internal') this.#options.logger.error({ err: thrown, id: open.id }, error.message);
+    // A body that is not read to its end would be taken for the next request.
+    if (!open.request.complete) open.answer.own.push('connection', 'close');
+    open.answer.fail(error);
+  }
+
+  #close(open: Open): void {
+    const { request, answer, job, id, path, startedAt, error } = open;
+    answer.onLeave(undefined);
+    this.#open.delete(open);
+    const { room, directory, log } = this.#options;
+    const status = answer.status === 0 ? 499 : answer.status;
+    const ms = performance.now() - startedAt;
+    const model = job && directory.routes.knows(job.model) ? job.model : 'unknown';
+    room.metrics.request(model, status, ms);
+    if (job) room.metrics.served(model, job);
+    const bytesIn = Number(request.headers['content-length'] ?? 0);
+    const ended: Access['ended'] = answer.clientLeft ? 'client-left' : error === undefined ? 'complete' : 'failed';
+    const at = room.clock.now();
+    log.add({ at, id, method: request.method ?? '', path, status, ms, bytesIn, bytesOut: answer.bytes, ended, error, job });
+    if (this.#open.size === 0) this.#onDrained?.();
+  }
+}

@@ -1,0 +1,216 @@
+/** Illegal JSON, with the byte where it shows. */
+export class JsonError extends Error {
+  override readonly name = 'JsonError';
+  readonly position: number;
+
+  constructor(position: number, message: string) {
+    super(message);
+    this.position = position;
+  }
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBrace = 0x7b;
+const openBracket = 0x5b;
+const closeBrace = 0x7d;
+const closeBracket = 0x5d;
+const comma = 0x2c;
+
+/** Longest key that is decoded: no member that anyone asks for has a longer name. */
+const longestKey = 64;
+
+/** Bytes that end a run of plain string content: quote, backslash, control characters. */
+const endsRun = new Uint8Array(256);
+endsRun.fill(1, 0, 0x20);
+endsRun[quote] = 1;
+endsRun[backslash] = 1;
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
+const isHex = (byte: number | undefined): boolean =>
+  isDigit(byte) || (byte !== undefined && (byte | 32) >= 0x61 && (byte | 32) <= 0x66);
+
+/** Walks over JSON values by their bytes, without recursion: depth is bounded by the length of the input only. */
+export class JsonCursor {
+  at = 0;
+  readonly #bytes: Buffer;
+  #nesting = new Uint8Array(32);
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  next(): number | undefined {
+    return this.#bytes[this.at];
+  }
+
+  skipSpace(): void {
+    const bytes = this.#bytes;
+    let at = this.at;
+    for (let byte = bytes[at]; byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; byte = bytes[at]) at += 1;
+    this.at = at;
+  }
+
+  /** Reads `"key" :` and stands at the value. A key too long to be wanted is undefined. */
+  key(): string | undefined {
+    const start = this.at;
+    if (this.next() !== quote) throw new JsonError(start, 'expected a member name in double quotes');
+    const escaped = this.#string();
+    const end = this.at;
+    this.skipSpace();
+    if (this.next() !== 0x3a) throw new JsonError(this.at, 'expected : after a member name');
+    this.at += 1;
+    this.skipSpace();
+    if (escaped) {
+      // Six bytes may spell one character.
+      if (end - start > longestKey * 6) return undefined;
+      return JSON.parse(this.#bytes.toString('utf8', start, end)) as string;
+    }
+    return end - start > longestKey ? undefined : this.#bytes.toString('latin1', start + 1, end - 1);
+  }
+
+  /** Skips one value of any depth. */
+  skipValue(): void {
+    let depth = 0;
+    for (;;) {
+      const byte = this.next();
+      if (byte === openBrace || byte === openBracket) {
+        if (this.#open(byte, depth)) {
+          depth += 1;
+          continue;
+        }
+      } else {
+        this.#scalar(byte);
+      }
+      depth = this.#afterValue(depth);
+      if (depth === 0) return;
+    }
+  }
+
+  /** Enters an object or array and stands at its first value; false when it is empty and already left. */
+  #open(byte: number, depth: number): boolean {
+    this.at += 1;
+    this.skipSpace();
+    if (this.next() === byte + 2) {
+      this.at += 1;
+      return false;
+    }
+    if (depth >= this.#nesting.length) this.#deeper();
+    this.#nesting[depth] = byte;
+    if (byte === openBrace) this.key();
+    return true;
+  }
+
+  #deeper(): void {
+    const larger = new Uint8Array(this.#nesting.length * 2);
+    larger.set(this.#nesting);
+    this.#nesting = larger;
+  }
+
+  /** After a value inside `depth` containers: closes what closes, and stands at the next value, or returns 0. */
+  #afterValue(depth: number): number {
+    let open = depth;
+    while (open > 0) {
+      this.skipSpace();
+      const container = this.#nesting[open - 1];
+      const byte = this.next();
+      this.at += 1;
+      if (byte === comma) {
+        this.skipSpace();
+        if (container === openBrace) this.key();
+        return open;
+      }
+      if (byte !== (container === openBrace ? closeBrace : closeBracket)) {
+        throw new JsonError(this.at - 1, `expected , or ${container === openBrace ? '}' : ']'}`);
+      }
+      open -= 1;
+    }
+    return 0;
+  }
+
+  #scalar(byte: number | undefined): void {
+    if (byte === quote) {
+      this.#string();
+    } else if (isDigit(byte) || byte === 0x2d) {
+      this.#number();
+    } else if (byte === 0x74) {
+      this.#literal('true');
+    } else if (byte === 0x66) {
+      this.#literal('false');
+    } else if (byte === 0x6e) {
+      this.#literal('null');
+    } else {
+      throw new JsonError(this.at, byte === undefined ? 'the body ends inside a value' : 'expected a value');
+    }
+  }
+
+  #literal(text: string): void {
+    for (let i = 0; i < text.length; i += 1) {
+      if (this.#bytes[this.at + i] !== text.charCodeAt(i)) throw new JsonError(this.at + i, `expected ${text}`);
+    }
+    this.at += text.length;
+  }
+
+  #number(): void {
+    if (this.next() === 0x2d) this.at += 1;
+    if (this.next() === 0x30) this.at += 1;
+    else this.#digits();
+    if (this.next() === 0x2e) {
+      this.at += 1;
+      this.#digits();
+    }
+    if (((this.next() ?? 0) | 32) === 0x65) {
+      this.at += 1;
+      if (this.next() === 0x2b || this.next() === 0x2d) this.at += 1;
+      this.#digits();
+    }
+  }
+
+  #digits(): void {
+    if (!isDigit(this.next())) throw new JsonError(this.at, 'expected a digit');
+    while (isDigit(this.next())) this.at += 1;
+  }
+
+  /** Skips a string, standing at its opening quote; true when it holds an escape. */
+  #string(): boolean {
+    const bytes = this.#bytes;
+    const length = bytes.length;
+    let at = this.at + 1;
+    let escaped = false;
+    for (;;) {
+      while (at < length && endsRun[bytes[at] as number] === 0) at += 1;
+      const byte = bytes[at];
+      if (byte === quote) break;
+      if (byte !== backslash) {
+        throw new JsonError(at, byte === undefined ? 'the body ends inside a string' : 'control character in a string');
+      }
+      escaped = true;
+      at = this.#escape(at);
+    }
+    this.at = at + 1;
+    return escaped;
+  }
+
+  /** Offset after the escape that starts at `at`. */
+  #escape(at: number): number {
+    const bytes = this.#bytes;
+    switch (bytes[at + 1]) {
+      case 0x22:
+      case 0x2f:
+      case 0x5c:
+      case 0x62:
+      case 0x66:
+      case 0x6e:
+      case 0x72:
+      case 0x74:
+        return at + 2;
+      case 0x75:
+        for (let i = 2; i < 6; i += 1) {
+          if (!isHex(bytes[at + i])) throw new JsonError(at + i, 'expected four hex digits after \\u');
+        }
+        return at + 6;
+      default:
+        throw new JsonError(at + 1, 'this character may not follow a backslash');
+    }
+  }
+}

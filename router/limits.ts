@@ -1,0 +1,48 @@
+/** What bounds one router process. Bytes and milliseconds; 0 switches a time limit off. */
+export interface Limits {
+  readonly bodyBytes: number;
+  readonly headerBytes: number;
+  readonly requestsInFlight: number;
+  readonly connections: number;
+  /** From the first byte of a request to its last. */
+  readonly requestMs: number;
+  readonly connectMs: number;
+  /** From the request to the engine's response head, where the ModelServer sets no timeout. */
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  /** Between two reads of an answer. */
+  readonly idleMs: number;
+  /** How long a client may take nothing while the engine has more for it. */
+  readonly slowClientMs: number;
+  /** How long open streams may go on after a stop was asked for. */
+  readonly drainMs: number;
+  /** After how much silence a streaming client gets an SSE comment; 0 sends none. */
+  readonly heartbeatMs: number;
+  /** How long an abandoned decode leg is left to the engine after delivery, so that it learns of the KV it must give back. */
+  readonly deliverMs: number;
+  /** How long a pod that failed is avoided. */
+  readonly avoidMs: number;
+  /** Pairs tried for one request. */
+  readonly attempts: number;
+  /** Largest answer that is held back until it is whole, so that a failed one can still be retried. */
+  readonly heldAnswerBytes: number;
+}
+
+export const defaultLimits: Limits = {
+  bodyBytes: 64 * 1024 * 1024,
+  headerBytes: 32 * 1024,
+  requestsInFlight: 20_000,
+  connections: 50_000,
+  requestMs: 60_000,
+  connectMs: 3000,
+  prefillMs: 300_000,
+  decodeMs: 600_000,
+  idleMs: 300_000,
+  slowClientMs: 60_000,
+  drainMs: 30_000,
+  heartbeatMs: 0,
+  deliverMs: 1000,
+  avoidMs: 5000,
+  attempts: 3,
+  heldAnswerBytes: 1024 * 1024,
+};

@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http';
+import { routerErrors } from './router-errors.js';
+
+/** `GET /v1/models` and `GET /v1/models/NAME` as OpenAI clients read them. */
+export function modelList({ method, url }: IncomingMessage, path: string, models: readonly string[]): string {
+  if (method !== 'GET' && method !== 'HEAD') {
+    throw routerErrors('wrong-method', { method: method ?? '', path: path.slice(0, 200), allowed: 'GET' });
+  }
+  if (path === '/v1/models' || path === '/v1/models/') return JSON.stringify({ object: 'list', data: models.map(entry) });
+  const model = decoded((url ?? '').split('?')[0]?.slice('/v1/models/'.length) ?? '');
+  if (!models.includes(model)) {
+    throw routerErrors('unknown-model', { model: model.slice(0, 256), known: models.slice(0, 20).join(', ') || 'none' });
+  }
+  return JSON.stringify(entry(model));
+}
+
+const entry = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'tandem' });
+
+/** A name that is not legally escaped is taken as it stands: it then names no model. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}

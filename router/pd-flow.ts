@@ -1,0 +1,137 @@
+import type { TandemError } from '../src/base/errors.js';
+import { choosePair, type Pair } from '../src/core/pairing/choose-pair.js';
+import type { Endpoint } from '../src/core/pairing/endpoint.js';
+import { runAnswerLeg } from './answer-leg.js';
+import type { EngineAnswer } from './collect.js';
+import type { Dialect, Handover } from './dialects/dialect.js';
+import { startHeartbeat } from './heartbeat.js';
+import { describeLegs, type Job, type LegName } from './job.js';
+import { type PrefillEnd, runPrefill } from './prefill-leg.js';
+import type { RelayEnd } from './relay.js';
+import { askedBy, attemptsOf, avoid, failureError, type Room } from './room.js';
+import { routerErrors } from './router-errors.js';
+
+/** Why an attempt did not serve the client, while nothing has been sent to it. */
+export interface Unserved {
+  readonly error: TandemError;
+  /** The engine's own words, when it had any. */
+  readonly answer?: EngineAnswer;
+  /** The pod that will not be asked again for this request. */
+  readonly blame?: Endpoint;
+  /** Whether decode could still answer alone. */
+  readonly prefillFailed: boolean;
+}
+
+/** `undefined`: the client has been answered, or has left. */
+export type Outcome = Unserved | undefined;
+
+/** Prefill, then decode, each attempt with a fresh pair; nothing is tried again once the client has got a byte. */
+export async function servePair(room: Room, job: Job, dialect: Dialect): Promise<Outcome> {
+  const without = new Set<string>();
+  const attempts = attemptsOf(room, job.view);
+  const heartbeat = startHeartbeat(room.limits.heartbeatMs, job);
+  let last: Unserved | undefined;
+  try {
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      const pair = choosePair(job.view.candidates, askedBy(room, job, without));
+      if ('none' in pair) return last ?? noPair(job, pair.none);
+      last = await attemptPair(room, job, dialect, pair);
+      if (!last || !last.blame || job.answer.clientLeft) return last;
+      without.add(last.blame.uid);
+    }
+    return last;
+  } finally {
+    heartbeat.stop();
+  }
+}
+
+function noPair(job: Job, why: string): Unserved {
+  return { error: routerErrors('no-ready-pair', { model: job.model, why }), prefillFailed: true };
+}
+
+async function attemptPair(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<Outcome> {
+  const place = room.load.reserve(pair.prefill, pair.decode, job.promptBytes);
+  try {
+    const prefill = await runPrefill(room, job, dialect, pair);
+    place.prefillDone();
+    if (prefill.kind !== 'handover') return prefillOutcome(room, job, pair.prefill, prefill);
+    noteHandover(room, job, pair, prefill.handover);
+    const end = await runAnswerLeg(room, job, {
+      leg: 'decode',
+      endpoint: pair.decode,
+      body: dialect.decode(job.body, prefill.handover),
+      again: dialect.reads.length === 0,
+      whenClientLeaves: dialect.whenClientLeaves,
+    });
+    return answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
+  } finally {
+    place.release();
+  }
+}
+
+function noteHandover(room: Room, job: Job, { prefill, decode }: Pair, { repairs }: Handover): void {
+  room.metrics.pair(prefill, decode);
+  room.prefix.learn(job.hashes, prefill.uid);
+  for (const repair of repairs) {
+    room.metrics.repair('remote-host');
+    const said = `prefill advertises ${repair}, where decode would reach itself; the pod IP is used instead`;
+    room.warn(`remote-host ${job.view.name}`, `${said}: set VLLM_NIXL_SIDE_CHANNEL_HOST to status.podIP`, { pod: prefill.name });
+  }
+}
+
+function prefillOutcome(room: Room, job: Job, pod: Endpoint, end: Exclude<PrefillEnd, { kind: 'handover' }>): Outcome {
+  switch (end.kind) {
+    case 'no-handover':
+      return { error: routerErrors('no-handover', { pod: pod.name, why: end.why }), prefillFailed: true };
+    case 'answered':
+      return answerVerbatim(room, job, pod, end.answer, 'prefill');
+    case 'failed':
+      return failed(room, pod, 'prefill', end.failure);
+  }
+}
+
+/** What the end of an answering leg means for the client. */
+export function answerOutcome(
+  room: Room,
+  job: Job,
+  pod: Endpoint,
+  { end, leg }: { end: RelayEnd; leg: LegName },
+): Outcome {
+  switch (end.kind) {
+    case 'answered':
+      return answerVerbatim(room, job, pod, end.answer, leg);
+    case 'failed':
+      return failed(room, pod, leg, end.failure);
+    case 'gave-up':
+      return { error: routerErrors('engine-gave-up', { leg, pod: pod.name, why: end.why }), blame: pod, prefillFailed: false };
+    case 'streamed':
+    case 'broken':
+      return undefined;
+  }
+}
+
+/** A refusal of the request (4xx) is the client's to read, at once and as it came; a failure (5xx) is worth another pod. */
+function answerVerbatim(room: Room, job: Job, pod: Endpoint, answer: EngineAnswer, leg: LegName): Outcome {
+  if (answer.status < 500) {
+    sendAnswer(job, answer);
+    return undefined;
+  }
+  if (answer.status > 501) avoid(room, pod);
+  const error = routerErrors('engine-unreachable', { leg, pod: pod.name, why: `it answered ${answer.status}` });
+  return { error, answer, blame: pod, prefillFailed: leg === 'prefill' };
+}
+
+function failed(room: Room, pod: Endpoint, leg: LegName, failure: Parameters<typeof failureError>[0]): Unserved {
+  if (failure.fault !== 'aborted') avoid(room, pod);
+  return { error: failureError(failure, leg, pod), blame: pod, prefillFailed: leg === 'prefill' };
+}
+
+/** Gives an engine's whole answer to the client, as it came; inside a begun event stream, as its last event. */
+export function sendAnswer(job: Job, { status, headers, body }: EngineAnswer): void {
+  if (job.answer.begun) {
+    job.answer.failWith(body.toString().replaceAll(/[\r\n]+/g, ' '));
+    return;
+  }
+  describeLegs(job);
+  job.answer.send(status, headers, body);
+}

@@ -1,0 +1,49 @@
+import { type Asked, chooseOne, decodePods } from '../src/core/pairing/choose-pair.js';
+import type { Endpoint } from '../src/core/pairing/endpoint.js';
+import { runAnswerLeg } from './answer-leg.js';
+import type { ServerView } from './directory.js';
+import type { Stage } from './dialects/dialect.js';
+import type { Job } from './job.js';
+import { answerOutcome, type Outcome, type Unserved } from './pd-flow.js';
+import { askedBy, attemptsOf, type Room } from './room.js';
+import { routerErrors } from './router-errors.js';
+
+/** Nothing is held elsewhere for a whole request: an abort is enough at any time. */
+const abortAlways: Readonly<Record<Stage, 'abort'>> = {
+  'during-prefill': 'abort',
+  'between-legs': 'abort',
+  'during-decode': 'abort',
+};
+
+/** Pods that compute prompt and answer themselves: those of no role first, else decode pods, which can do both. */
+export function wholePods({ candidates }: ServerView): readonly Endpoint[] {
+  return candidates.aggregated.length > 0 ? candidates.aggregated : decodePods(candidates);
+}
+
+/** One pod does it all; another one is asked as long as the client has got nothing. */
+export async function servePlain(room: Room, job: Job, pods: readonly Endpoint[]): Promise<Outcome> {
+  const without = new Set<string>();
+  const attempts = attemptsOf(room, job.view);
+  let last: Unserved | undefined;
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const asked = askedBy(room, job, without);
+    const pod = chooseOne(pods, asked);
+    if (!pod) return last ?? { error: routerErrors('no-ready-pod', { model: job.model }), prefillFailed: false };
+    last = await attemptPlain(room, job, pod, asked);
+    if (!last || !last.blame || job.answer.clientLeft) return last;
+    without.add(last.blame.uid);
+  }
+  return last;
+}
+
+async function attemptPlain(room: Room, job: Job, pod: Endpoint, { promptBytes }: Asked): Promise<Outcome> {
+  const place = room.load.reserve(pod, pod, promptBytes);
+  try {
+    const leg = { leg: 'plain', endpoint: pod, body: job.body, again: true, whenClientLeaves: abortAlways } as const;
+    const end = await runAnswerLeg(room, job, leg);
+    if (end.kind === 'streamed') room.prefix.learn(job.hashes, pod.uid);
+    return answerOutcome(room, job, pod, { end, leg: 'plain' });
+  } finally {
+    place.release();
+  }
+}

@@ -1,0 +1,60 @@
+import type { Pair } from '../src/core/pairing/choose-pair.js';
+import { Collector, type EngineAnswer } from './collect.js';
+import type { Dialect, Handover } from './dialects/dialect.js';
+import { EngineFailure } from './engine/failure.js';
+import { closeLeg, type Job, openLeg } from './job.js';
+import { deadlinesOf, type Room } from './room.js';
+import { JsonError } from './json-cursor.js';
+import { SplicedBody } from './spliced-body.js';
+
+export type PrefillEnd =
+  | { readonly kind: 'handover'; readonly handover: Handover }
+  | { readonly kind: 'no-handover'; readonly why: string }
+  | { readonly kind: 'answered'; readonly answer: EngineAnswer }
+  | { readonly kind: 'failed'; readonly failure: EngineFailure };
+
+/** An answer of one token is small; block ids of a long prompt and log-probabilities are what can grow. */
+const largestAnswer = 16 * 1024 * 1024;
+
+/** Asks the prefill pod to compute the prompt. Never throws for what an engine does. */
+export async function runPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<PrefillEnd> {
+  const record = openLeg(job, 'prefill', pair.prefill);
+  try {
+    const answer = await callPrefill(room, job, dialect, pair);
+    const end = read(answer, dialect, pair);
+    closeLeg(record, end.kind === 'handover' ? 'ok' : end.kind === 'answered' ? String(answer.status) : end.kind);
+    return end;
+  } catch (error) {
+    if (!(error instanceof EngineFailure)) throw error;
+    closeLeg(record, error.fault);
+    return { kind: 'failed', failure: error };
+  }
+}
+
+function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<EngineAnswer> {
+  const body = dialect.prefill(job.body).parts();
+  const size = body.reduce((sum, part) => sum + part.length, 0);
+  const collector = new Collector(largestAnswer);
+  const head = job.head.for(pair.prefill, size);
+  const deadlines = deadlinesOf(room, job.view, 'prefill');
+  const call = room.pool.request(pair.prefill, { head, body, deadlines }, collector, true);
+  collector.onTooLarge = () => call.abort('the answer is too large');
+  job.answer.onLeave(() => {
+    // Once the engine answers, the prompt is computed and its KV held: only a delivered decode leg frees it.
+    const isComputed = collector.headSeen && dialect.whenClientLeaves['between-legs'] === 'deliver-then-abort';
+    if (!isComputed) call.abort('the client left');
+  });
+  return collector.answer;
+}
+
+function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
+  if (answer.status >= 300) return { kind: 'answered', answer };
+  try {
+    const body = SplicedBody.scan(answer.body, (key) => dialect.reads.includes(key));
+    const handover = dialect.handover(body, pair);
+    return 'missing' in handover ? { kind: 'no-handover', why: handover.missing } : { kind: 'handover', handover };
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    return { kind: 'failed', failure: new EngineFailure('body', 'protocol', `the answer is not JSON: ${error.message}`, error) };
+  }
+}

@@ -1,0 +1,160 @@
+import type { TandemError } from '../src/base/errors.js';
+import { AnswerWatch } from './answer-watch.js';
+import type { ClientAnswer } from './client-answer.js';
+import type { EngineAnswer } from './collect.js';
+import type { Exchange } from './engine/exchange.js';
+import type { EngineFailure } from './engine/failure.js';
+import type { Call } from './engine/pool.js';
+import type { ResponseHead } from './engine/response-head.js';
+import { routerErrors } from './router-errors.js';
+
+/** How a relayed leg ended. After `answered`, `failed` and `gave-up` the client has got nothing yet. */
+export type RelayEnd =
+  | { readonly kind: 'answered'; readonly answer: EngineAnswer }
+  | { readonly kind: 'failed'; readonly failure: EngineFailure }
+  | { readonly kind: 'gave-up'; readonly why: string }
+  | { readonly kind: 'streamed' }
+  | { readonly kind: 'broken'; readonly why: string };
+
+export interface RelayOptions {
+  readonly answer: ClientAnswer;
+  /** Largest answer held back until it is whole. */
+  readonly holdUpTo: number;
+  readonly slowClientMs: number;
+  /** Called once before the first byte goes to the client. */
+  readonly beforeAnswer: () => void;
+  /** How the client is told that the engine failed in the middle. */
+  readonly describe: (why: string, failure: EngineFailure | undefined) => TandemError;
+}
+
+/**
+ * Passes an engine's answer on as it comes, at the client's pace. A short answer and an error are held back whole, so that
+ * the owner can still ask another engine; a stream is held back until its first event.
+ */
+export class Relay implements Exchange {
+  readonly end: Promise<RelayEnd>;
+  readonly watch = new AnswerWatch();
+  headSeen = false;
+  /** When the first byte of content came; undefined before. */
+  firstAt: number | undefined;
+  readonly #options: RelayOptions;
+  readonly #held: { payload: Buffer; framed: Buffer }[] = [];
+  #heldBytes = 0;
+  #holds = false;
+  #head: ResponseHead | undefined;
+  #call: Call | undefined;
+  #begun = false;
+  #over = false;
+  #stalled: NodeJS.Timeout | undefined;
+  #resolve: (end: RelayEnd) => void = () => undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.end = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  attach(call: Call): void {
+    this.#call = call;
+  }
+
+  onHead(head: ResponseHead): void {
+    this.headSeen = true;
+    this.#head = head;
+    const { framing, status } = head;
+    this.#holds = status >= 400 || (framing.by === 'length' && framing.bytes <= this.#options.holdUpTo) || framing.by === 'nothing';
+    if (this.#options.answer.clientLeft) this.#call?.abort('the client left');
+  }
+
+  onBody(payload: Buffer, framed: Buffer): void {
+    if (this.#over) return;
+    this.firstAt ??= performance.now();
+    if (this.#holds) this.#hold(payload, framed);
+    else this.#forward(payload, framed);
+  }
+
+  onEnd(): void {
+    if (this.#over || !this.#head) return;
+    if (this.#holds) {
+      const { status, headers, contentType } = this.#head;
+      const body = Buffer.concat(this.#held.map(({ payload }) => payload));
+      this.#finish({ kind: 'answered', answer: { status, headers, contentType, body } });
+      return;
+    }
+    this.#begin();
+    this.#options.answer.end();
+    this.#finish({ kind: 'streamed' });
+  }
+
+  onFailure(failure: EngineFailure): void {
+    if (this.#over) return;
+    if (!this.#begun) {
+      this.#finish({ kind: 'failed', failure });
+      return;
+    }
+    this.#break(failure.message, failure);
+  }
+
+  #hold(payload: Buffer, framed: Buffer): void {
+    this.#held.push({ payload, framed });
+    this.#heldBytes += payload.length;
+    if (this.#heldBytes <= this.#options.holdUpTo) return;
+    this.#holds = false;
+    for (const part of this.#held.splice(0)) this.#forward(part.payload, part.framed);
+  }
+
+  #forward(payload: Buffer, framed: Buffer): void {
+    if (this.#over) return;
+    const why = this.#head && this.#head.status < 400 ? this.watch.look(payload) : undefined;
+    if (why !== undefined) {
+      this.#gaveUp(why);
+      return;
+    }
+    this.#begin();
+    if (!this.#options.answer.pass(payload, framed)) this.#waitForClient();
+  }
+
+  #begin(): void {
+    if (this.#begun || !this.#head) return;
+    this.#begun = true;
+    this.#options.beforeAnswer();
+    if (!this.#options.answer.begun) this.#options.answer.begin(this.#head);
+  }
+
+  #gaveUp(why: string): void {
+    if (this.#begun) this.#break(why, undefined);
+    else this.#finish({ kind: 'gave-up', why });
+    this.#call?.abort(why);
+  }
+
+  #break(why: string, failure: EngineFailure | undefined): void {
+    this.#options.answer.fail(this.#options.describe(why, failure));
+    this.#finish({ kind: 'broken', why });
+  }
+
+  #waitForClient(): void {
+    if (this.#stalled) return;
+    const { answer, slowClientMs } = this.#options;
+    this.#call?.pause();
+    this.#stalled = setTimeout(() => this.#giveClientUp(slowClientMs), slowClientMs);
+    answer.onDrain(() => {
+      clearTimeout(this.#stalled);
+      this.#stalled = undefined;
+      this.#call?.resume();
+    });
+  }
+
+  #giveClientUp(ms: number): void {
+    const { message } = routerErrors('slow-client', { seconds: ms / 1000 });
+    this.#options.answer.cut();
+    this.#call?.abort(message);
+    this.#finish({ kind: 'broken', why: message });
+  }
+
+  #finish(end: RelayEnd): void {
+    this.#over = true;
+    clearTimeout(this.#stalled);
+    this.#resolve(end);
+  }
+}

@@ -1,0 +1,121 @@
+import { table } from '../src/base/errors.js';
+
+/** What the router itself says to a client. What an engine says is passed on as it came. */
+export const routerErrors = table({
+  'bad-json': {
+    status: 400,
+    retryable: false,
+    says: (m: { position: number; why: string }) =>
+      `the request body is not valid JSON: ${m.why} (byte ${m.position}); send one JSON object`,
+  },
+  'bad-content-type': {
+    status: 415,
+    retryable: false,
+    says: (m: { type: string }) => `content type ${m.type} is not supported; send application/json`,
+  },
+  'bad-content-encoding': {
+    status: 415,
+    retryable: false,
+    says: (m: { encoding: string }) => `content encoding ${m.encoding} is not supported; send the body uncompressed`,
+  },
+  'no-model': {
+    status: 400,
+    retryable: false,
+    says: (m: { models: string }) => `the request names no model; set "model" to one of: ${m.models}`,
+  },
+  'body-too-large': {
+    status: 413,
+    retryable: false,
+    says: (m: { limit: number }) => `the request body is larger than ${m.limit} bytes; send a shorter prompt`,
+  },
+  'unknown-path': {
+    status: 404,
+    retryable: false,
+    says: (m: { method: string; path: string }) =>
+      `${m.method} ${m.path} is not served here; use POST /v1/chat/completions, POST /v1/completions or GET /v1/models`,
+  },
+  'wrong-method': {
+    status: 405,
+    retryable: false,
+    says: (m: { method: string; path: string; allowed: string }) => `${m.path} does not take ${m.method}; use ${m.allowed}`,
+  },
+  'unknown-model': {
+    status: 404,
+    retryable: false,
+    says: (m: { model: string; known: string }) => `model ${m.model} is not served here; known: ${m.known}`,
+  },
+  'no-rule': {
+    status: 404,
+    retryable: false,
+    says: (m: { model: string; why: string }) => `model ${m.model} is known, but ${m.why}; check headers and path against the ModelRoute`,
+  },
+  'no-model-server': {
+    status: 503,
+    retryable: true,
+    says: (m: { name: string }) => `ModelServer ${m.name} does not exist; create it, or correct targetModels of the ModelRoute`,
+  },
+  'no-ready-pair': {
+    status: 503,
+    retryable: true,
+    says: (m: { model: string; why: string }) =>
+      `no prefill/decode pair is ready for ${m.model}: ${m.why}; retry, and see kubectl get pods of its ModelServing`,
+  },
+  'no-ready-pod': {
+    status: 503,
+    retryable: true,
+    says: (m: { model: string }) => `no pod is ready for ${m.model}; retry, and see kubectl get pods of its ModelServing`,
+  },
+  'dialect-not-spoken': {
+    status: 501,
+    retryable: false,
+    says: (m: { dialect: string; because: string; spoken: string }) =>
+      `this router does not speak ${m.dialect} (${m.because}); it speaks ${m.spoken}: use such a connector, or annotate the ModelServer with tandem.dev/fallback: recompute`,
+  },
+  'no-handover': {
+    status: 502,
+    retryable: true,
+    says: (m: { pod: string; why: string }) =>
+      `${m.why} (pod ${m.pod}), so decode cannot take over; check its --kv-transfer-config, or annotate the ModelServer with tandem.dev/fallback: recompute`,
+  },
+  'engine-unreachable': {
+    status: 502,
+    retryable: true,
+    says: (m: { leg: string; pod: string; why: string }) => `${m.leg} on pod ${m.pod} failed: ${m.why}; retry, and look at the pod's log`,
+  },
+  'engine-timeout': {
+    status: 504,
+    retryable: true,
+    says: (m: { leg: string; pod: string; why: string }) =>
+      `${m.leg} on pod ${m.pod} took too long: ${m.why}; raise spec.trafficPolicy.timeout of the ModelServer if prompts are long`,
+  },
+  'engine-gave-up': {
+    status: 502,
+    retryable: true,
+    says: (m: { leg: string; pod: string; why: string }) => `${m.leg} on pod ${m.pod} gave up: ${m.why}; retry`,
+  },
+  overloaded: {
+    status: 503,
+    retryable: true,
+    says: (m: { limit: number }) => `the router already has ${m.limit} requests in flight; retry later, or run more routers`,
+  },
+  stopping: {
+    status: 503,
+    retryable: true,
+    says: (_: Record<string, never>) => 'the router is stopping; retry, another one will answer',
+  },
+  'not-ready': {
+    status: 503,
+    retryable: true,
+    says: (m: { why: string }) => `the router is not ready: ${m.why}; retry`,
+  },
+  'slow-client': {
+    status: 408,
+    retryable: true,
+    says: (m: { seconds: number }) => `the client took nothing for ${m.seconds} s; read faster`,
+  },
+  internal: {
+    status: 500,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the router failed on this request, which is a bug; see its log, and report it with the request id',
+  },
+});

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type Clock, systemClock } from '../src/base/clock.js';
+import { describeError } from '../src/base/errors.js';
+import type { Running } from '../src/base/running.js';
+import type { ReadConnector } from '../src/core/pairing/dialect.js';
+import { LoadTable } from '../src/core/pairing/load.js';
+import { loadPrefixHasher, PrefixIndex } from '../src/core/pairing/prefix.js';
+import type { Profiles } from '../src/core/profiles/types.js';
+import { readPod } from '../src/core/reading/pod.js';
+import { type Address, listen } from '../src/server/listen.js';
+import { answerProbe, startProbeServer } from '../src/server/probes.js';
+import { type Logger, once } from '../src/telemetry/log.js';
+import type { Metrics } from '../src/telemetry/metrics.js';
+import { AccessLog } from './access-log.js';
+import { directoryEvents } from './announce.js';
+import { Directory, type Stores } from './directory.js';
+import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
+import { Handler } from './handler.js';
+import { defaultLimits, type Limits } from './limits.js';
+import { openaiError } from './openai-error.js';
+import type { Room } from './room.js';
+import { RouterMetrics } from './router-metrics.js';
+
+export interface RouterOptions extends Stores {
+  readonly listen: Address;
+  /** A second address for `/metrics` and probes, which a gateway need not expose. */
+  readonly metricsListen?: Address;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+  /** In [0, 1): weights of routes, and ties between pods. */
+  readonly random?: () => number;
+  readonly limits?: Partial<Limits>;
+  readonly pool?: Partial<PoolOptions>;
+  /** Read the connector from the pods' arguments, where no label and no kvConnector says it. */
+  readonly profiles?: Profiles;
+  /** Where access lines go, several at once, each with its line end; by default the logger. */
+  readonly accessLog?: (lines: string) => void;
+}
+
+/** The router: listens at once, and is ready when every store has been listed. */
+export async function startRouter(options: RouterOptions, signal: AbortSignal): Promise<Running> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const pool = new EnginePool({ ...defaultPool, ...options.pool });
+  const warn = once(options.logger);
+  const load = new LoadTable();
+  const metrics = new RouterMetrics(options.metrics, () => handler.inFlight, () => pool.size);
+  const directory = new Directory(options, connectorReader(options.profiles), directoryEvents(warn, metrics, load));
+  const { clock = systemClock, random = Math.random } = options;
+  const room: Room = { pool, load, prefix: new PrefixIndex(), limits, metrics, clock, random, warn };
+  const log = new AccessLog(options.accessLog ?? ((lines) => logLines(options.logger, lines)));
+  const handler: Handler = new Handler({ room, directory, hash: await loadPrefixHasher(), log, logger: options.logger, mintId: randomUUID });
+  const state = { notReady: () => handler.stopping ?? directory.notReady, metrics: options.metrics };
+
+  const server = createHttpServer(limits, (request, response) => {
+    if (!answerProbe(request, response, state)) handler.handle(request, response);
+  });
+  const address = await listen(server, options.listen);
+  const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
+  const drain = async () => {
+    await stopServing(server, handler, limits.drainMs);
+    directory.close();
+    pool.close();
+    log.flush();
+    await probes?.stop();
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= drain());
+  const onAbort = () => void stop();
+  signal.addEventListener('abort', onAbort, { once: true });
+  const { pods, modelServers, modelRoutes } = options;
+  const ready = Promise.all([pods.synced, modelServers.synced, modelRoutes.synced]).then(() => undefined);
+  ready.catch(() => undefined); // whoever waits for it hears of it; nobody has to
+  return { address, ready, stop, [Symbol.asyncDispose]: stop };
+}
+
+function connectorReader(profiles: Profiles | undefined): ReadConnector {
+  return (pod) => {
+    const connector = profiles && readPod(pod, profiles)?.connector;
+    return connector && { connector: connector.name, dialect: connector.profile?.dialect };
+  };
+}
+
+function logLines(logger: Logger, lines: string): void {
+  for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
+}
+
+function createHttpServer(limits: Limits, onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      requestTimeout: limits.requestMs,
+      headersTimeout: Math.min(limits.requestMs, 15_000),
+      connectionsCheckingInterval: 5000,
+      keepAliveTimeout: 75_000,
+      noDelay: true,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    onRequest,
+  );
+  server.maxConnections = limits.connections;
+  server.on('clientError', onClientError);
+  return server;
+}
+
+const clientErrors: Readonly<Record<string, { status: number; reason: string; code: string; message: string }>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: 431,
+    reason: 'Request Header Fields Too Large',
+    code: 'headers-too-large',
+    message: 'the request headers are too large; send fewer or shorter ones',
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    reason: 'Request Timeout',
+    code: 'request-timeout',
+    message: 'the request did not arrive in time; send it faster, or in one piece',
+  },
+};
+
+/** A request that cannot even be parsed gets the same error shape, and its connection is closed. */
+function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const known = clientErrors[error.code ?? ''];
+  const answer = known ?? {
+    status: 400,
+    reason: 'Bad Request',
+    code: 'bad-http',
+    message: `the request is not legal HTTP/1.1: ${describeError(error)}; check the client`,
+  };
+  const body = openaiError(answer);
+  const head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\ncontent-type: application/json\r\nconnection: close\r\n`;
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+}
+
+/** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */
+async function stopServing(server: Server, handler: Handler, drainMs: number): Promise<void> {
+  handler.beginStop();
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  await handler.drained(drainMs);
+  server.closeAllConnections();
+  await closed;
+}
