@@ -62,8 +62,9 @@ export class Directory {
 
   /** Why requests cannot be judged yet; undefined when they can. */
   get notReady(): string | undefined {
-    const waiting = Object.entries(this.#stores).flatMap(([name, store]: [string, { hasSynced: boolean }]) =>
-      store.hasSynced ? [] : [name],
+    const { pods, modelServers, modelRoutes } = this.#stores;
+    const waiting = Object.entries({ pods, modelServers, modelRoutes }).flatMap(([name, { hasSynced }]) =>
+      hasSynced ? [] : [name],
     );
     return waiting.length === 0 ? undefined : `not yet listed: ${waiting.join(', ')}`;
   }

@@ -117,8 +117,8 @@ export class Handler {
     const error = asTandemError(thrown);
     open.error = error.code;
     if (error.code === 'internal') this.#options.logger.error({ err: thrown, id: open.id }, error.message);
-    // A body that is not read to its end would be taken for the next request.
-    if (!open.request.complete) open.answer.own.push('connection', 'close');
+    // Reading a body of any size only to throw it away would be the attack itself.
+    if (error.code === 'body-too-large') open.answer.own.push('connection', 'close');
     open.answer.fail(error);
   }
 
