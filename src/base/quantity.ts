@@ -55,3 +55,10 @@ function scaleOf(suffix: string): bigint {
 function ceilDiv(a: bigint, b: bigint): bigint {
   return a % b === 0n || a < 0n ? a / b : a / b + 1n;
 }
+
+/** Text of nano-units of bytes in the largest binary unit that divides them: `8Gi`, `1536Mi`; rounded down to whole bytes. */
+export function formatBytes(nano: bigint): string {
+  const bytes = nano / one;
+  const power = [4, 3, 2, 1].find((at) => bytes > 0n && bytes % 1024n ** BigInt(at) === 0n) ?? 0;
+  return `${bytes / 1024n ** BigInt(power)}${power === 0 ? '' : (binary[power - 1] ?? '')}`;
+}

@@ -155,16 +155,21 @@ function* unknownReferences(found: readonly Located[]): Iterable<ProfileProblem>
   const connectors = new Set(names('connector'));
   for (const { profile, at } of found) {
     if (profile.kind === 'engine') continue;
-    for (const [index, engine] of profile.engines.entries()) {
-      if (!engines.has(engine))
-        yield at(['engines', index], `no engine profile is called "${engine}"; known: ${[...engines].join(', ')}`);
-    }
-    if (profile.kind === 'accelerator' && !connectors.has(profile.connector)) {
-      yield at(
-        ['connector'],
-        `no connector profile is called "${profile.connector}"; known: ${[...connectors].join(', ')}`,
-      );
-    }
+    yield* unknown(profile.engines, 'engines', 'engine', engines, at);
+    if (profile.kind === 'accelerator') yield* unknown(profile.connectors, 'connectors', 'connector', connectors, at);
+  }
+}
+
+function* unknown(
+  named: readonly string[],
+  field: string,
+  kind: Profile['kind'],
+  known: ReadonlySet<string>,
+  at: Located['at'],
+): Iterable<ProfileProblem> {
+  for (const [index, name] of named.entries()) {
+    if (known.has(name)) continue;
+    yield at([field, index], `no ${kind} profile is called "${name}"; known: ${[...known].join(', ')}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a profile file may say. One schema validates `config/profiles/*.yaml` and gives the types of `types.ts`.
  *
- * Texts may hold placeholders in braces, filled by the expansion of the terse form: `{model}`, `{modelName}`,
+ * Texts may hold placeholders in braces, filled by the expansion of the terse form: `{model}` (as said), `{modelId}` (without its scheme), `{modelName}` (its last part),
  * `{modelPath}`, `{servedName}`, `{port}`, `{tensorParallel}`, `{dataParallel}`, `{side}`, `{kvTransferConfig}`,
  * `{prefill.tensorParallel}`, `{prefill.dataParallel}`, `{decode.tensorParallel}`, `{decode.dataParallel}`. A text that
  * is one placeholder of a number becomes that number inside a JSON skeleton.
@@ -67,8 +67,10 @@ export const acceleratorSchema = Type.Object(
     resourcePatterns: Type.Optional(Type.Array(regularExpression())),
     /** Engine profiles that run on it; the first is the default. */
     engines: Type.Array(text(), { minItems: 1 }),
-    /** Connector profile that the terse form takes when none is named. */
-    connector: text(),
+    /** Connector profiles that the terse form takes when none is named: the first that the engine has. */
+    connectors: Type.Array(text(), { minItems: 1 }),
+    /** The terse form takes this accelerator when none is named and several run the engine. */
+    default: Type.Optional(Type.Literal(true)),
     /** Devices a pod may ask for; any number when absent. */
     allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
     /** Host CPU and memory that the terse form asks for per device. */

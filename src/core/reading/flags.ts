@@ -20,23 +20,27 @@ export function readFlags(words: readonly Word[], profile: EngineProfile['flags'
   const servedNames: string[] = [];
   const switches = new Set(profile.switches);
   for (let index = 0; index < words.length; index += 1) {
-    const [word, next] = words.slice(index, index + 2);
-    if (word === undefined) break;
+    const [word = nowhere, next] = words.slice(index, index + 2);
     const flag = flagOf(word.text, profile.aliases);
     if (flag === undefined) {
       positional.push(word);
       continue;
     }
-    const separate = flag.value === undefined && !switches.has(flag.name) ? valueWord(next) : undefined;
+    const separate = switches.has(flag.name) ? undefined : separateValue(flag, next);
+    const { text = flag.value ?? true, at: where } = separate ?? { at: word.at };
+    args.set(flag.name, text);
+    at.set(flag.name, where);
     if (separate) index += 1;
-    args.set(flag.name, flag.value ?? separate?.text ?? true);
-    at.set(flag.name, (separate ?? word).at);
     if (flag.name === profile.servedName) index += collectNames(words, index, args.get(flag.name), servedNames);
   }
   return { args, at, positional, servedNames };
 }
 
-const valueWord = (next: Word | undefined): Word | undefined => (next && !isFlag(next.text) ? next : undefined);
+const nowhere: Word = { text: '', at: '' };
+
+/** The next word, when it is this flag's value. */
+const separateValue = (flag: { readonly value?: string }, next: Word | undefined): Word | undefined =>
+  flag.value === undefined && next && !isFlag(next.text) ? next : undefined;
 
 /** The flag takes several names; returns how many further words belong to it. */
 function collectNames(words: readonly Word[], last: number, first: string | true | undefined, names: string[]): number {

@@ -1,0 +1,109 @@
+import { tandemKeys } from '../../api/names.js';
+import { isObject } from '../../base/json.js';
+import type { Profiles } from '../profiles/types.js';
+import { textAt } from '../reading/shape.js';
+import type { Draft } from './draft.js';
+import type { Place, Reason } from './types.js';
+
+/** Longest text of the `tandem.dev/expanded` annotation, in characters (ASCII but for names of the user's). */
+const longest = 4000;
+
+/** Role → profile → fields. Maps, because role names come from outside. */
+type Noted = Map<string, Map<string, Set<string>>>;
+
+/**
+ * Writes what was added into `tandem.dev/expanded`, sorted. What an earlier expansion noted stays for roles that still
+ * exist, so a second expansion changes nothing, and re-applying the same file gives the same note.
+ */
+export function noteAdditions(draft: Draft, reasons: readonly Reason[], roles: readonly string[]): void {
+  if (reasons.length === 0) return;
+  const { key } = tandemKeys.expanded;
+  const metadata = isObject(draft.object['metadata']) ? draft.object['metadata'] : {};
+  const noted = read(textAt(metadata['annotations'], key), roles);
+  for (const { role, by, field } of reasons) note(noted, role, by, [field]);
+  write(draft, ['metadata', 'annotations', key], fitted(noted));
+}
+
+/** Pins the profiles that were used, unless the object is pinned already. */
+export function pinProfiles(draft: Draft, profiles: Profiles, used: readonly string[]): void {
+  if (used.length === 0) return;
+  const value = `${[...new Set(used)].sort().join(',')}@${profiles.revision}`;
+  const place = ['metadata', 'annotations', tandemKeys.profiles.key];
+  draft.add([], { kind: 'field', place, value, by: 'tandem', because: 'the pin' });
+}
+
+/** Revision in a pin such as `nixl,nvidia,vllm@566e10e05b3f`; undefined when there is none. */
+export const pinnedRevision = (pin: string | undefined): string | undefined => pin?.split('@')[1];
+
+function write(draft: Draft, place: Place, value: string): void {
+  if (draft.replace(place, value)) return;
+  draft.add([], { kind: 'field', place, value, by: 'tandem', because: 'the note' });
+}
+
+function note(noted: Noted, role: string, by: string, fields: readonly string[]): void {
+  const profiles = noted.get(role) ?? new Map<string, Set<string>>();
+  noted.set(role, profiles.set(by, new Set([...(profiles.get(by) ?? []), ...fields])));
+}
+
+function read(text: string | undefined, roles: readonly string[]): Noted {
+  const noted: Noted = new Map();
+  const parsed = parse(text ?? '');
+  for (const role of roles) {
+    const profiles = Object.hasOwn(parsed, role) ? parsed[role] : undefined;
+    for (const [profile, fields] of Object.entries(isObject(profiles) ? profiles : {})) {
+      const listed = Array.isArray(fields) ? fields.map(String).filter((field) => !counted.test(field)) : [];
+      if (listed.length > 0) note(noted, role, profile, listed.flatMap(unfold));
+    }
+  }
+  return noted;
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    // Somebody else's text under our key: the note begins anew.
+    return {};
+  }
+}
+
+const counted = /^\d+ fields$/;
+
+/** The whole note, or the number of fields per profile when that is all there is room for. */
+function fitted(noted: Noted): string {
+  const whole = spell(noted, fold);
+  if (whole.length <= longest) return whole;
+  const counts = spell(noted, (fields) => [`${fields.length} fields`]);
+  return counts.length <= longest ? counts : '{}';
+}
+
+function spell(noted: Noted, fields: (all: readonly string[]) => readonly string[]): string {
+  const roles = [...noted].map(([role, profiles]) => {
+    const sorted = [...profiles].sort(([a], [b]) => (a < b ? -1 : 1));
+    return [role, Object.fromEntries(sorted.map(([profile, all]) => [profile, fields([...all].sort())]))];
+  });
+  return JSON.stringify(Object.fromEntries(roles));
+}
+
+const element = /^(.*)\[([^[\]]+)\]$/;
+
+/** Elements of one list share an entry: `env[A]` and `env[B]` become `env[A,B]`. */
+function fold(fields: readonly string[]): readonly string[] {
+  const lists = new Map<string, string[]>();
+  for (const field of fields) {
+    const [, list = field, name] = element.exec(field) ?? [];
+    lists.set(list, [...(lists.get(list) ?? []), ...(name === undefined ? [] : [name])]);
+  }
+  return [...lists].flatMap(([list, names]) => {
+    const elements = names.length > 0 ? [`${list}[${names.join(',')}]`] : [];
+    return fields.includes(list) ? [list, ...elements] : elements;
+  });
+}
+
+/** The opposite of `fold`. */
+function unfold(folded: string): readonly string[] {
+  const [, list, names] = element.exec(folded) ?? [];
+  if (list === undefined || names === undefined) return [folded];
+  return names.split(',').map((name) => `${list}[${name}]`);
+}

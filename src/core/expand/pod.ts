@@ -1,0 +1,169 @@
+import type { Pod } from '../../api/kube.js';
+import { labels, tandemKeys } from '../../api/names.js';
+import type { ModelServing } from '../../api/types.js';
+import type { Profiles } from '../profiles/types.js';
+import { readPod } from '../reading/pod.js';
+import { readServing } from '../reading/serving.js';
+import { countAt, objectAt, textAt } from '../reading/shape.js';
+import type { PodReading } from '../reading/types.js';
+import { annotationsOf } from './choose-profiles.js';
+import { Draft } from './draft.js';
+import { drainHook, drainOrder } from './drain.js';
+import { kvFingerprint } from './fingerprint.js';
+import { noteAdditions, pinnedRevision } from './notes.js';
+import { applyAdditions, runStep, templateSteps } from './run-steps.js';
+import { modeOf, servingAsRun } from './serving.js';
+import { planTerse } from './terse.js';
+import { terseAdditions } from './terse-pod.js';
+import type { Addition, ExpandSettings, Operation, Reason } from './types.js';
+
+export interface PodContext {
+  readonly profiles: Profiles;
+  readonly settings: ExpandSettings;
+  /** The serving that the pod belongs to; without it a pod gets what its own spec tells, and nothing of mode `pods`. */
+  readonly serving?: ModelServing | undefined;
+}
+
+export interface ExpandedPod {
+  readonly object: Pod;
+  readonly patch: readonly Operation[];
+  readonly reasons: readonly Reason[];
+  /** For the person who created the pod. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Completes a pod of a serving, whichever controller created it: identity labels for the router, the drain hook, the
+ * scheduler that this installation has, and in mode `pods` all that the template would have got. Pure and idempotent.
+ */
+export function expandPod(pod: Pod, context: PodContext): ExpandedPod {
+  const { serving } = context;
+  const mode = serving ? modeOf(serving) : 'template';
+  if (mode === 'off') return { object: pod, patch: [], reasons: [], warnings: [] };
+  const draft = new Draft(pod);
+  const role = pod.metadata?.labels?.[labels.role] ?? '';
+  const run: Run = { draft, role, context, reasons: [], warnings: [] };
+  if (mode === 'pods' && serving) completeTemplate(run, serving);
+  const reading = readPod(draft.object as unknown as Pod, context.profiles);
+  if (reading) identify(run, reading);
+  mapScheduler(run);
+  noteAdditions(draft, run.reasons, ['', role]);
+  return { object: draft.object as unknown as Pod, patch: draft.patch, reasons: run.reasons, warnings: run.warnings };
+}
+
+interface Run {
+  readonly draft: Draft;
+  readonly role: string;
+  readonly context: PodContext;
+  readonly reasons: Reason[];
+  readonly warnings: string[];
+}
+
+/** Mode `pods`: what `expandServing` adds to templates, added to the pod. */
+function completeTemplate({ draft, role, context, reasons, warnings }: Run, serving: ModelServing): void {
+  const { profiles, settings } = context;
+  const pinned = pinnedRevision(annotationsOf(serving)[tandemKeys.profiles.key]);
+  if (pinned !== undefined && pinned !== profiles.revision) {
+    warnings.push(
+      `profiles ${profiles.revision} are in use, but ${serving.metadata.name ?? 'the serving'} is pinned to ${pinned}; ` +
+        `remove the annotation ${tandemKeys.profiles.key} to accept the new ones`,
+    );
+  }
+  const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
+  const terse = plan.roles.find((planned) => planned.role.name === role);
+  if (terse) reasons.push(...applyAdditions('terse', terseAdditions(terse, plan.roles, settings), draft, [], role));
+  const pod = draft.object as unknown as Pod;
+  const reading = readPod(pod, profiles);
+  if (!reading) return;
+  const whole = readServing(servingAsRun(serving, profiles, settings), profiles);
+  const peers = whole.roles.map((other) => other.pod).filter((other) => other !== undefined);
+  const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined };
+  for (const step of templateSteps) reasons.push(...runStep(step, subject, draft, [], role));
+}
+
+/** Labels that the router and the checks read, and the hook that lets the engine finish. */
+function identify(run: Run, reading: PodReading): void {
+  const { draft, role, reasons } = run;
+  const grace = graceSeconds(run, reading);
+  reasons.push(...applyAdditions('identity-labels', identityLabels(reading), draft, [], role));
+  if (reading.engine.reading === 'opaque') return;
+  const { name, drain } = reading.engine.profile;
+  const place = ['spec', 'containers', reading.containerIndex, 'lifecycle', 'preStop'];
+  const hook: Addition = {
+    kind: 'field',
+    place,
+    value: drainHook(drainOrder(reading, grace)),
+    by: name,
+    because: drain.because,
+    source: drain.source,
+  };
+  reasons.push(...applyAdditions('drain', [hook], draft, [], role));
+}
+
+function identityLabels(reading: PodReading): readonly Addition[] {
+  const { connector } = reading;
+  const profile = connector?.profile;
+  const label = (key: string, value: string | undefined, because: string): Addition[] =>
+    value === undefined
+      ? []
+      : [{ kind: 'field', place: ['metadata', 'labels', key], value, by: profile?.name ?? 'tandem', because }];
+  return [
+    ...label(tandemKeys.dialect.key, profile?.dialect, 'what the router says on the wire for this connector'),
+    ...label(tandemKeys.connector.key, profile?.name, 'the connector that was read from the engine'),
+    ...label(tandemKeys.kvFingerprint.key, kvFingerprint(reading), 'only engines with the same value may be paired'),
+  ];
+}
+
+/** Kubernetes writes 30 into every pod before admission; a template that is silent means the profile's value. */
+const kubernetesDefault = 30;
+
+function graceSeconds({ draft, role, context, reasons }: Run, reading: PodReading): number {
+  const { drain, name } = reading.engine.profile;
+  const place = ['spec', 'terminationGracePeriodSeconds'] as const;
+  const present = countAt(draft.object['spec'], 'terminationGracePeriodSeconds');
+  const addition: Addition = {
+    kind: 'field',
+    place,
+    value: drain.gracePeriodSeconds,
+    by: name,
+    because: drain.because,
+    source: drain.source,
+  };
+  if (present === undefined) reasons.push(...applyAdditions('grace-period', [addition], draft, [], role));
+  const silent = context.serving !== undefined && templateGrace(context.serving, role) === undefined;
+  if (present !== kubernetesDefault || !silent) return present ?? drain.gracePeriodSeconds;
+  draft.replace(place, drain.gracePeriodSeconds);
+  reasons.push(
+    reasonFor('grace-period', role, 'terminationGracePeriodSeconds', String(drain.gracePeriodSeconds), addition),
+  );
+  return drain.gracePeriodSeconds;
+}
+
+function templateGrace(serving: ModelServing, role: string): number | undefined {
+  const written = serving.spec.template.roles.find(({ name }) => name === role);
+  return countAt(objectAt(written?.entryTemplate, 'spec'), 'terminationGracePeriodSeconds');
+}
+
+/** A cluster without Volcano never binds a pod that asks for it; the settings say who stands in, and the user is told. */
+function mapScheduler({ draft, role, context, reasons, warnings }: Run): void {
+  const asked = textAt(draft.object['spec'], 'schedulerName');
+  const { schedulerNames } = context.settings;
+  const instead = asked !== undefined && Object.hasOwn(schedulerNames, asked) ? schedulerNames[asked] : undefined;
+  if (asked === undefined || instead === undefined || instead === asked) return;
+  draft.replace(['spec', 'schedulerName'], instead);
+  const because = `this installation maps scheduler ${asked} to ${instead}`;
+  reasons.push(reasonFor('scheduler', role, 'schedulerName', instead, { by: 'tandem', because, source: undefined }));
+  warnings.push(
+    `spec.schedulerName ${asked} is replaced by ${instead} (setting schedulerNames); install ${asked} and remove the setting to have it used`,
+  );
+}
+
+function reasonFor(
+  step: string,
+  role: string,
+  field: string,
+  value: string,
+  why: Pick<Reason, 'by' | 'because' | 'source'>,
+): Reason {
+  return { step, role, field, value, place: ['spec', field], by: why.by, because: why.because, source: why.source };
+}

@@ -1,0 +1,124 @@
+import { tandemKeys } from '../../api/names.js';
+import type { ModelServing } from '../../api/types.js';
+import type { Profiles } from '../profiles/types.js';
+import { readServing } from '../reading/serving.js';
+import type { PodReading, RoleReading } from '../reading/types.js';
+import { annotationPath, annotationsOf } from './choose-profiles.js';
+import { Draft } from './draft.js';
+import { noteAdditions, pinProfiles } from './notes.js';
+import { applyAdditions, runStep, templateSteps } from './run-steps.js';
+import { planTerse, type TersePlan } from './terse.js';
+import { terseAdditions } from './terse-pod.js';
+import type { ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
+
+export const modes = ['template', 'pods', 'off'] as const;
+export type Mode = (typeof modes)[number];
+
+export interface ExpandedServing {
+  readonly object: ModelServing;
+  readonly patch: readonly Operation[];
+  readonly reasons: readonly Reason[];
+  /** What the user asked for and cannot be done; the roles concerned are left as they are. */
+  readonly problems: readonly ExpandProblem[];
+  readonly mode: Mode;
+}
+
+/** `tandem.dev/expand` of a serving: `template` when absent or unknown. */
+export function modeOf(serving: ModelServing): Mode {
+  const said = annotationsOf(serving)[tandemKeys.expand.key];
+  return modes.find((mode) => mode === said) ?? 'template';
+}
+
+/**
+ * Completes a serving from profiles: adds what is absent, with a reason, and never replaces what the user wrote.
+ * Pure and idempotent. In mode `pods` only the pin is written, and `expandPod` does the rest; in mode `off` nothing.
+ */
+export function expandServing(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedServing {
+  const mode = modeOf(serving);
+  const problems = modeProblems(serving);
+  if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, mode };
+  const whole = expandRoles(serving, profiles, settings);
+  problems.push(...whole.problems);
+  const draft = mode === 'pods' ? new Draft(serving) : whole.draft;
+  const reasons = mode === 'pods' ? [] : whole.reasons;
+  noteAdditions(draft, reasons, ['', ...whole.roles.map(({ name }) => name)]);
+  pinProfiles(
+    draft,
+    profiles,
+    whole.roles.flatMap(({ pod }) => (pod ? profileNames(pod) : [])),
+  );
+  return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, mode };
+}
+
+/**
+ * The serving as its pods will be, whatever its mode: what checks judge, so that a finding does not depend on where the
+ * expansion happens. In mode `off` that is the serving as it is.
+ */
+export function servingAsRun(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ModelServing {
+  if (modeOf(serving) === 'off') return serving;
+  return expandRoles(serving, profiles, settings).draft.object as unknown as ModelServing;
+}
+
+const profileNames = ({ devices, engine, connector }: PodReading): string[] =>
+  [devices.profile?.name, engine.profile.name, connector?.profile?.name].filter((name) => name !== undefined);
+
+function modeProblems(serving: ModelServing): ExpandProblem[] {
+  const { key } = tandemKeys.expand;
+  const said = annotationsOf(serving)[key];
+  if (said === undefined || modes.some((mode) => mode === said)) return [];
+  return [
+    {
+      path: annotationPath(key),
+      saw: said,
+      want: `one of ${modes.join(', ')}`,
+      fix: 'correct the value; `template` is used until then',
+    },
+  ];
+}
+
+interface ExpandedRoles {
+  readonly draft: Draft;
+  readonly reasons: readonly Reason[];
+  readonly problems: readonly ExpandProblem[];
+  readonly roles: readonly RoleReading[];
+}
+
+function expandRoles(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedRoles {
+  const draft = new Draft(serving);
+  const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
+  const reasons = [...writeTerse(plan, draft, settings)];
+  const { roles } = readServing(draft.object as unknown as ModelServing, profiles);
+  const peers = roles.map(({ pod }) => pod).filter((pod) => pod !== undefined);
+  for (const role of roles) {
+    if (!role.pod) continue;
+    const terse = plan.roles.some((planned) => planned.role.index === role.index);
+    const subject = { reading: role.pod, template: role.template, peers, profiles, settings, terse };
+    for (const step of templateSteps) reasons.push(...runStep(step, subject, draft, templatePlace(role), role.name));
+    reasons.push(...workers(role, draft));
+  }
+  return { draft, reasons, problems: plan.problems, roles };
+}
+
+function* writeTerse(plan: TersePlan, draft: Draft, settings: ExpandSettings): Iterable<Reason> {
+  for (const terse of plan.roles) {
+    const additions = terseAdditions(terse, plan.roles, settings);
+    yield* applyAdditions('terse', additions, draft, templatePlace(terse.role), terse.role.name);
+  }
+}
+
+const rolePlace = ({ index }: RoleReading): Place => ['spec', 'template', 'roles', index];
+const templatePlace = (role: RoleReading): Place => [...rolePlace(role), 'entryTemplate'];
+
+/** Kthena's own schema refuses a role that does not say how many workers it has. */
+function workers(role: RoleReading, draft: Draft): readonly Reason[] {
+  const because = "a role without workers says so; Kthena's schema requires the field";
+  const addition = {
+    kind: 'field',
+    place: ['workerReplicas'],
+    value: 0,
+    by: 'tandem',
+    because,
+    source: 'kthena-workload 1',
+  } as const;
+  return applyAdditions('workers', [addition], draft, rolePlace(role), role.name);
+}

@@ -1,0 +1,31 @@
+import type { WantedEnv } from '../../profiles/types.js';
+import { applies, because, engineAt, envEntry, profilesOf } from '../subject.js';
+import type { Addition, Step, Subject } from '../types.js';
+
+/** What the profiles want in the engine's environment. */
+export const environment: Step = {
+  name: 'environment',
+  additions: (subject) =>
+    profilesOf(subject).flatMap((profile) =>
+      (profile.env ?? [])
+        .filter(({ when }) => applies(when, subject))
+        .map((wish) => entry(subject, profile.name, wish)),
+    ),
+};
+
+function entry(subject: Subject, by: string, wish: WantedEnv): Addition {
+  const peer = wish.fieldPath === undefined ? peerValue(subject, wish.name) : undefined;
+  const value = peer === undefined ? wish : { name: wish.name, value: peer };
+  return {
+    kind: 'entry',
+    list: [...engineAt(subject), 'env'],
+    key: 'name',
+    value: envEntry(value),
+    ...because(by, wish),
+  };
+}
+
+/** Both sides of a pair need one value, so a value that the user gave to a peer counts more than the profile's. */
+function peerValue({ peers }: Subject, name: string): string | undefined {
+  return peers.map(({ env }) => env.get(name)?.value).find((value) => value !== undefined);
+}

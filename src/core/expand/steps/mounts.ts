@@ -1,0 +1,52 @@
+import { formatBytes, parseQuantity } from '../../../base/quantity.js';
+import { objectAt } from '../../reading/shape.js';
+import { applies, because, mounts, profilesOf, volumeWithMount } from '../subject.js';
+import type { Step, Subject } from '../types.js';
+
+/** Files of the node that an accelerator or a connector needs inside the container. */
+export const nodeFiles: Step = {
+  name: 'node-files',
+  additions: (subject) =>
+    profilesOf(subject).flatMap((profile) =>
+      ('volumes' in profile ? (profile.volumes ?? []) : [])
+        .filter(
+          ({ when, mountPath, insteadOf = [] }) =>
+            applies(when, subject) && !mounts(subject, [mountPath, ...insteadOf]),
+        )
+        .flatMap((wish) =>
+          volumeWithMount(
+            subject,
+            { name: wish.name, hostPath: { path: wish.hostPath, type: wish.type } },
+            { mountPath: wish.mountPath, readOnly: wish.readOnly },
+            because(profile.name, wish),
+          ),
+        ),
+    ),
+};
+
+/** Shared memory, when nothing is mounted at `/dev/shm`; a size that the user chose stands, and a check judges it. */
+export const sharedMemory: Step = {
+  name: 'shared-memory',
+  additions: (subject) => {
+    if (mounts(subject, ['/dev/shm'])) return [];
+    const { profile } = subject.reading.engine;
+    const emptyDir = { medium: 'Memory', sizeLimit: sharedMemorySize(subject) };
+    return volumeWithMount(
+      subject,
+      { name: 'shared-memory', emptyDir },
+      { mountPath: '/dev/shm' },
+      because(profile.name, profile.sharedMemory),
+    );
+  },
+};
+
+/** The profile's size for these devices, but at most half of the container's memory limit, to which it is charged. */
+function sharedMemorySize({ reading }: Subject): string {
+  const { minimum, perDevice } = reading.engine.profile.sharedMemory;
+  const floor = parseQuantity(minimum) ?? 0n;
+  const wanted = (parseQuantity(perDevice) ?? 0n) * BigInt(Math.max(1, reading.devices.count));
+  const limit = objectAt(objectAt(reading.container, 'resources'), 'limits')?.['memory'];
+  const half = typeof limit === 'string' || typeof limit === 'number' ? (parseQuantity(limit) ?? 0n) / 2n : 0n;
+  const size = wanted > floor ? wanted : floor;
+  return formatBytes(half > 0n && half < size ? half : size);
+}

@@ -1,0 +1,81 @@
+import type { Container } from '../../api/kube.js';
+import { isObject } from '../../base/json.js';
+import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
+import { listAt, objectAt, textAt } from '../reading/shape.js';
+import type { Addition, Because, Place, Subject } from './types.js';
+
+/** Where the engine container stands in its template. */
+export const engineAt = ({ reading }: Subject): Place => ['spec', 'containers', reading.containerIndex];
+
+/** The profiles that have a say in this pod, in the order in which their wishes are heard. */
+export function profilesOf({ reading }: Subject): readonly (AcceleratorProfile | EngineProfile | ConnectorProfile)[] {
+  return [reading.devices.profile, reading.engine.profile, reading.connector?.profile].filter(
+    (profile) => profile !== undefined,
+  );
+}
+
+/** Whether a wish of a profile is meant for this pod. */
+export function applies(when: When | undefined, { reading, terse }: Subject): boolean {
+  if (when === undefined) return true;
+  const hostNetwork = (reading.spec as { hostNetwork?: unknown }).hostNetwork === true;
+  return [
+    when.side === undefined || when.side === reading.side,
+    when.terse === undefined || terse,
+    when.podNetwork === undefined || !hostNetwork,
+    when.connectors === undefined || when.connectors.includes(reading.connector?.profile?.name ?? ''),
+  ].every(Boolean);
+}
+
+export const because = (by: string, wish: { because: string; source?: string }): Because => ({
+  by,
+  because: wish.because,
+  source: wish.source,
+});
+
+/** An environment entry with a value, or with a field of the pod. */
+export function envEntry(wish: { name: string; value?: string; fieldPath?: string }): object {
+  if (wish.fieldPath === undefined) return { name: wish.name, value: wish.value ?? '' };
+  return { name: wish.name, valueFrom: { fieldRef: { fieldPath: wish.fieldPath } } };
+}
+
+export const containersOf = (subject: Subject, field: 'containers' | 'initContainers'): readonly Container[] =>
+  listAt(subject.template.spec, field).filter(isObject) as unknown as Container[];
+
+/** Whether the engine container already mounts something at one of the paths. */
+export function mounts({ reading }: Subject, paths: readonly string[]): boolean {
+  const trimmed = paths.map(withoutSlash);
+  return listAt(reading.container, 'volumeMounts').some((mount) =>
+    trimmed.includes(withoutSlash(textAt(mount, 'mountPath') ?? '')),
+  );
+}
+
+const withoutSlash = (path: string): string => path.replace(/\/+$/, '');
+
+/**
+ * A volume and its mount in the engine container. A volume of that name with another source is the user's own, so the
+ * new one gets another name.
+ */
+export function volumeWithMount(
+  subject: Subject,
+  volume: { readonly name: string; readonly [source: string]: unknown },
+  mount: { readonly mountPath: string; readonly readOnly?: boolean },
+  why: Because,
+): readonly Addition[] {
+  const taken = listAt(subject.template.spec, 'volumes').find((other) => textAt(other, 'name') === volume.name);
+  const name = taken === undefined || sameSource(taken, volume) ? volume.name : `${volume.name}-tandem`;
+  return [
+    { kind: 'entry', list: ['spec', 'volumes'], key: 'name', value: { ...volume, name }, ...why },
+    {
+      kind: 'entry',
+      list: [...engineAt(subject), 'volumeMounts'],
+      key: 'mountPath',
+      value: { name, ...mount },
+      ...why,
+    },
+  ];
+}
+
+function sameSource(a: unknown, b: unknown): boolean {
+  const path = (volume: unknown) => textAt(objectAt(volume, 'hostPath'), 'path');
+  return path(a) !== undefined && path(a) === path(b);
+}
