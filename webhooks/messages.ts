@@ -52,7 +52,8 @@ function denialOf(errors: readonly Finding[]): string {
 /** A value as a person reads it in a sentence: short, on one line, never a whole object. */
 export function shown(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
-  return cut(oneLine(typeof value === 'string' ? `"${value}"` : JSON.stringify(value)), longestValue);
+  if (value === '') return '""';
+  return cut(oneLine(typeof value === 'string' ? value : JSON.stringify(value)), longestValue);
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.

@@ -1,7 +1,9 @@
+import type { ExpandProblem } from '../expand/types.js';
 import * as agreement from './agreement-rules.js';
 import * as api from './api-rules.js';
 import * as connector from './connector-rules.js';
 import * as device from './device-rules.js';
+import { finding } from './finding.js';
 import * as identity from './identity-rules.js';
 import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
@@ -22,6 +24,18 @@ const selectsSomething: Rule<ServerSubject> = rule({
   source: 'pd-protocols C-20',
   *check({ server, context }) {
     yield* nothingSelected(server, context.modelServings);
+  },
+});
+
+/** What expansion itself reports: the terse form asks for something that no profile can give. */
+export const canBeExpanded: Rule<readonly ExpandProblem[]> = rule({
+  code: 'TND-120',
+  severity: 'error',
+  title: 'The terse form can be expanded',
+  because: 'the role would be left without the containers that the annotations ask for',
+  source: 'Tandem, DESIGN 4.1',
+  *check(problems) {
+    for (const { path, ...rest } of problems) yield finding(path, rest);
   },
 });
 
@@ -48,6 +62,7 @@ export type RuleFacts = Omit<Rule<never>, 'check'> & { readonly judges: readonly
 
 /** Every rule once, by code: what docs, `tandem check` and the webhook know. A code may have two rules of one meaning. */
 export const allRules: readonly RuleFacts[] = [
+  facts(canBeExpanded, 'ModelServing'),
   ...servingRules.map((row) => facts(row, 'ModelServing')),
   ...serverRules.map((row) => facts(row, 'ModelServer')),
   ...routeRules.map((row) => facts(row, 'ModelRoute')),

@@ -39,7 +39,8 @@ export function skippedCodes({ metadata }: KubeObject): ReadonlySet<string> {
   return new Set(value.split(',').map((code) => code.trim()));
 }
 
-function sorted(findings: readonly Finding[], object: KubeObject): readonly Finding[] {
+/** Without the codes that the object skips; errors first, then by code and path. */
+export function sorted(findings: readonly Finding[], object: KubeObject): readonly Finding[] {
   const skipped = skippedCodes(object);
   const rank = ({ severity }: Finding) => (severity === 'error' ? 0 : 1);
   return findings

@@ -1,0 +1,31 @@
+import type { ModelServing } from '../../api/types.js';
+import { expandServing, servingAsRun } from '../expand/serving.js';
+import type { ExpandProblem, ExpandSettings } from '../expand/types.js';
+import type { Profiles } from '../profiles/types.js';
+import { readServing } from '../reading/serving.js';
+import { canBeExpanded } from './all-rules.js';
+import { checkServing, sorted } from './check.js';
+import type { CheckContext } from './context.js';
+import type { Finding } from './finding.js';
+import { apply } from './rule.js';
+
+export interface Expansion {
+  readonly profiles: Profiles;
+  readonly settings: ExpandSettings;
+}
+
+/**
+ * Everything there is to say about a ModelServing as a user wrote it, errors first: what could not be expanded, and what
+ * is wrong with the pods that come out. The webhook and `tandem check` both answer with this.
+ */
+export function reviewServing(serving: ModelServing, expansion: Expansion, context: CheckContext): readonly Finding[] {
+  const { profiles, settings } = expansion;
+  const expanded = expandServing(serving, profiles, settings);
+  const asRun = expanded.mode === 'pods' ? servingAsRun(serving, profiles, settings) : expanded.object;
+  const problems = findingsOf(expanded.problems);
+  const said = new Set(problems.map(({ path }) => path));
+  const others = checkServing(readServing(asRun, profiles), context).filter(({ path }) => !said.has(path));
+  return sorted([...problems, ...others], serving);
+}
+
+const findingsOf = (problems: readonly ExpandProblem[]): readonly Finding[] => [...apply(canBeExpanded, problems)];

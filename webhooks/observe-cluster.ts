@@ -1,0 +1,63 @@
+import type { Node } from '../src/api/kube.js';
+import { volcano } from '../src/api/names.js';
+import { modelRoutes, modelServers, modelServings } from '../src/api/resources.js';
+import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js';
+import { defaultExpandSettings, type ExpandSettings } from '../src/core/expand/types.js';
+import type { Profiles } from '../src/core/profiles/types.js';
+import type { KubeClient, RawObject } from '../src/kube/client.js';
+import { type Reflector, startReflector } from '../src/kube/reflector.js';
+import { crds, nodes, type Resource } from '../src/kube/resources.js';
+import type { Logger } from '../src/telemetry/log.js';
+import type { World } from './world.js';
+
+export interface ObserveOptions {
+  readonly client: KubeClient;
+  readonly profiles: Profiles | (() => Profiles);
+  readonly settings?: Partial<ExpandSettings>;
+  readonly logger: Logger;
+}
+
+export interface Observed {
+  readonly world: World;
+  readonly stores: readonly Reflector<RawObject>[];
+  /** Resolves when everything that decisions need is held: nodes, ModelServings, ModelServers, ModelRoutes, Volcano or not. */
+  readonly synced: Promise<unknown>;
+}
+
+const defaultScheduler = 'default-scheduler';
+
+/** Watches what decisions look at. Nodes and CRDs are kept by name and labels alone: a cluster has thousands of the one. */
+export function observeCluster(options: ObserveOptions, signal: AbortSignal): Observed {
+  const { client, logger } = options;
+  const watch = <T extends RawObject>(
+    resource: Resource,
+    more: Partial<Parameters<typeof startReflector<T>>[2]> = {},
+  ) => startReflector<T>(client, resource, { logger, signal, ...more });
+  const views = {
+    nodes: watch<RawObject & Node>(nodes, { project: onlyMetadata }),
+    modelServings: watch<RawObject & ModelServing>(modelServings),
+    modelServers: watch<RawObject & ModelServer>(modelServers),
+    modelRoutes: watch<RawObject & ModelRoute>(modelRoutes),
+  };
+  const volcanoCrd = watch(crds, { fieldSelector: `metadata.name=${volcano.podGroupCrd}`, project: onlyMetadata });
+  const hasVolcano = () =>
+    volcanoCrd.hasSynced ? volcanoCrd.get(undefined, volcano.podGroupCrd) !== undefined : undefined;
+  const instead = options.settings?.schedulerNames ?? { [volcano.schedulerName]: defaultScheduler };
+  const settings = { ...defaultExpandSettings, ...options.settings };
+  const { profiles } = options;
+  const stores = [...Object.values(views), volcanoCrd] as unknown as readonly Reflector<RawObject>[];
+  const world: World = {
+    ...views,
+    profiles: typeof profiles === 'function' ? profiles : () => profiles,
+    // A scheduler is replaced only where it is known to be absent.
+    settings: () => ({ ...settings, schedulerNames: hasVolcano() === false ? instead : {} }),
+    hasVolcano,
+    fallbackScheduler: instead[volcano.schedulerName] ?? defaultScheduler,
+  };
+  return { world, stores, synced: Promise.all(stores.map(({ synced }) => synced)) };
+}
+
+function onlyMetadata<T extends RawObject>(object: T): T {
+  const { name, uid, resourceVersion, labels } = object.metadata;
+  return { metadata: { name, uid, resourceVersion, labels } } as unknown as T;
+}

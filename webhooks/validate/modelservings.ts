@@ -1,0 +1,35 @@
+import type { ModelServing } from '../../src/api/types.js';
+import { isObject } from '../../src/base/json.js';
+import type { Finding } from '../../src/core/checks/finding.js';
+import { reviewServing } from '../../src/core/checks/review.js';
+import { type Decision, pass } from '../decision.js';
+import { judge } from '../messages.js';
+import type { ReviewRequest } from '../review.js';
+import { objectUnder } from '../under-review.js';
+import { contextIn, type World } from '../world.js';
+
+export function validateModelServing(request: ReviewRequest, world: World): Decision {
+  const { object, namespace, skip } = objectUnder<ModelServing>(request);
+  return skip ?? judge(review(object, namespace, world));
+}
+
+/**
+ * The scale subresource carries only numbers, and Kthena's validator never sees it. The stored ModelServing is judged with
+ * the new number; only what the change itself makes wrong is said, so that scaling never fails for an older fault.
+ */
+export function validateScale(request: ReviewRequest, world: World): Decision {
+  const { name, namespace = 'default' } = request;
+  const spec = isObject(request.object?.['spec']) ? request.object['spec'] : {};
+  const replicas = spec['replicas'] ?? 0;
+  const serving = name === undefined ? undefined : world.modelServings.get(namespace, name);
+  if (!serving) return pass('the ModelServing is not known yet');
+  if (typeof replicas !== 'number') return pass('the scale has no number of replicas');
+  const before = new Set(review(serving, namespace, world).map(identity));
+  const scaled = { ...serving, spec: { ...serving.spec, replicas } };
+  return judge(review(scaled, namespace, world).filter((finding) => !before.has(identity(finding))));
+}
+
+const identity = ({ code, path, severity }: Finding): string => `${code} ${severity} ${path}`;
+
+const review = (serving: ModelServing, namespace: string, world: World): readonly Finding[] =>
+  reviewServing(serving, { profiles: world.profiles(), settings: world.settings() }, contextIn(world, namespace));

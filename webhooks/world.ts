@@ -1,0 +1,50 @@
+import type { Node } from '../src/api/kube.js';
+import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js';
+import type { CheckContext } from '../src/core/checks/context.js';
+import type { ExpandSettings } from '../src/core/expand/types.js';
+import type { Profiles } from '../src/core/profiles/types.js';
+import { readServing } from '../src/core/reading/serving.js';
+import type { RawObject } from '../src/kube/client.js';
+import type { ObjectStore } from '../src/kube/store.js';
+
+/** What admission knows beside the object under review: live views that a decision only reads. */
+export interface World {
+  readonly profiles: () => Profiles;
+  readonly settings: () => ExpandSettings;
+  readonly nodes: ObjectStore<RawObject & Node>;
+  readonly modelServings: ObjectStore<RawObject & ModelServing>;
+  readonly modelServers: ObjectStore<RawObject & ModelServer>;
+  readonly modelRoutes: ObjectStore<RawObject & ModelRoute>;
+  /** Whether Volcano's PodGroup CRD is installed; undefined until it is known. */
+  readonly hasVolcano: () => boolean | undefined;
+  readonly fallbackScheduler: string;
+}
+
+/** The objects of one namespace; undefined until a complete list is held. */
+function inNamespace<T extends RawObject>(store: ObjectStore<T>, namespace: string): readonly T[] | undefined {
+  return store.hasSynced ? store.list().filter(({ metadata }) => metadata.namespace === namespace) : undefined;
+}
+
+/** What a rule may know of the judged object's surroundings: its own namespace, never another tenant's. */
+export function contextIn(world: World, namespace: string): CheckContext {
+  const modelServers = inNamespace(world.modelServers, namespace);
+  const modelRoutes = inNamespace(world.modelRoutes, namespace);
+  const hasVolcano = world.hasVolcano();
+  return {
+    objects: 'live',
+    fallbackScheduler: world.fallbackScheduler,
+    ...(modelServers && { modelServers }),
+    ...(modelRoutes && { modelRoutes }),
+    ...(hasVolcano !== undefined && { hasVolcano }),
+  };
+}
+
+/** The same, with the servings of the namespace read: what a ModelServer is judged by. */
+export function contextWithServings(world: World, namespace: string): CheckContext {
+  const servings = inNamespace(world.modelServings, namespace);
+  const profiles = world.profiles();
+  return {
+    ...contextIn(world, namespace),
+    ...(servings && { modelServings: servings.map((serving) => readServing(serving, profiles)) }),
+  };
+}
