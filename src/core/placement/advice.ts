@@ -127,11 +127,21 @@ function planFor(around: Surroundings, clusterPlan: ClusterPlan, question: Quest
   const { nodes, ladder } = around.cluster;
   const offered = { member: member.name, nodes: new Set(question.candidates) };
   const common = clusterPlan.plans.get(group);
-  if (common !== undefined && offered.nodes.has(common.nodes.get(member.name) ?? '')) return common;
+  if (common !== undefined && offered.nodes.has(common.nodes.get(member.name) ?? '') && agrees(common, members)) {
+    return common;
+  }
   const request = { members, nodes, ladder, offered, ...(around.isLate && { isLate: around.isLate }) };
   const own = planGroup({ ...request, room: roomFor(clusterPlan, group, nodes) });
   // Room held for others is a wish, not a fact: a group that fits nowhere else may have it.
   return own.complete ? own : planGroup({ ...request, room: new Room(nodes) });
+}
+
+/** Whether a plan was made from the same knowledge of where the members are. */
+function agrees(plan: GroupPlan, members: readonly Member[]): boolean {
+  return members.every(({ name, node, expected }) => {
+    const known = node ?? expected;
+    return known === undefined || plan.nodes.get(name) === known;
+  });
 }
 
 function probableNode(plan: GroupPlan, { name }: Member, scores: ReadonlyMap<string, number>): string | undefined {

@@ -23,15 +23,15 @@ export interface ScoreRequest {
 
 /**
  * Scores 0..10 for a member's candidate nodes, by the weighted cost of its links to peers that are placed and to slots that
- * are planned. The nearest candidate gets 10; each other one loses what its farther links are worth on the ladder, and
- * more where it would take room that is held for another group. All are 0 when nothing tells them apart.
+ * are planned. The nearest candidate gets 10 and the others their share of its nearness, so that the whole range is used
+ * whatever the best level is. A node whose room is held for another group loses some. All are 0 when nothing tells them apart.
  */
 export function scoreNodes(request: ScoreRequest): ReadonlyMap<string, number> {
   const raw = new Map(request.candidates.map((name) => [name, rawScore(request, name)]));
   const values = [...raw.values()];
   const best = Math.max(...values);
   if (values.every((value) => value === best)) return new Map(request.candidates.map((name) => [name, 0]));
-  return new Map([...raw].map(([name, value]) => [name, clamp(Math.round(maxScore - (best - value)))]));
+  return new Map([...raw].map(([name, value]) => [name, Math.round((maxScore * value) / best)]));
 }
 
 const penaltyForHeldRoom = 3;
@@ -39,9 +39,12 @@ const penaltyForHeldRoom = 3;
 function rawScore(request: ScoreRequest, name: string): number {
   const node = request.nodes.get(name);
   if (node === undefined) return 0;
-  const free = minus(node.free, heldForOthers(request.clusterPlan, request.group, name));
-  const penalty = fits(request.member.request, free) ? 0 : penaltyForHeldRoom;
-  return nearness(request, node) - penalty;
+  return Math.max(0, nearness(request, node) - (takesHeldRoom(request, node) ? penaltyForHeldRoom : 0));
+}
+
+function takesHeldRoom({ member, clusterPlan, group }: ScoreRequest, { name, free }: NodeState): boolean {
+  const left = minus(free, heldForOthers(clusterPlan, group, name));
+  return fits(member.request, free) && !fits(member.request, left);
 }
 
 /** 0..10 by mean link cost; a member without links is equally near to everything. */
@@ -77,8 +80,11 @@ function wouldDisplace({ members, member, plan }: ScoreRequest, { name, free }: 
   return !fits(member.request, minus(free, request));
 }
 
-/** Points of a link at each level. Two apart, so that with weight 20 a level outweighs the default plugins together. */
-const pointsOfLevel = { node: 10, domain: 9, leaf: 7, rack: 5, zone: 3, region: 1 } as const;
+/**
+ * Points of a link at each level. A point more or less is 200 at weight 20, and the default plugins together differ by a few
+ * hundred: neighbouring levels that matter lie two or three apart.
+ */
+const pointsOfLevel = { node: 10, domain: 9, leaf: 7, rack: 5, zone: 2, region: 1 } as const;
 
 /** Points of a mean cost: that of a level at the level's own cost, straight lines in between. Levels of equal cost count alike. */
 export function pointsFor(cost: number, ladder: Ladder): number {
@@ -103,5 +109,3 @@ function interpolate(
   if (b.cost <= a.cost || cost <= a.cost) return a.points;
   return a.points + ((b.points - a.points) * (cost - a.cost)) / (b.cost - a.cost);
 }
-
-const clamp = (score: number): number => Math.min(maxScore, Math.max(0, score));
