@@ -163,23 +163,10 @@ function readGroup(
 ): readonly Node[] {
   const group = source.mapping(value, path, ['name', 'count', 'use', 'capacity', 'labels', 'levels']);
   if (!group) return [];
-  const { name, count, use } = group;
-  if (typeof name !== 'string' || !/^[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$/.test(name)) {
-    source.problem([...path, 'name'], 'must be a name of lower-case letters, digits and "-", at most 60 long');
-    return [];
-  }
-  if (typeof count !== 'number' || !Number.isInteger(count) || count < 1 || count > 999) {
-    source.problem([...path, 'count'], 'must be a whole number from 1 to 999');
-    return [];
-  }
-  const base = use === undefined ? { capacity: {}, labels: {} } : kinds.get(String(use));
-  if (!base) {
-    source.problem(
-      [...path, 'use'],
-      `no kind is called "${String(use)}"; known: ${[...kinds.keys()].join(', ') || 'none'}`,
-    );
-    return [];
-  }
+  const name = readName(source, group['name'], [...path, 'name']);
+  const count = readCount(source, group['count'], [...path, 'count']);
+  const base = readUse(source, group['use'], [...path, 'use'], kinds);
+  if (name === undefined || count === undefined || base === undefined) return [];
   const own = readKind(source, group, path);
   const kind = { capacity: { ...base.capacity, ...own.capacity }, labels: { ...base.labels, ...own.labels } };
   for (const needed of ['cpu', 'memory', 'pods']) {
@@ -191,6 +178,26 @@ function readGroup(
     const node = `${name}-${String(index + 1).padStart(width, '0')}`;
     return nodeObject(node, kind, { ...(region !== undefined && { region }), ...places });
   });
+}
+
+function readName(source: Source, name: unknown, path: Path): string | undefined {
+  if (typeof name === 'string' && /^[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?$/.test(name)) return name;
+  source.problem(path, 'must be a name of lower-case letters, digits and "-", at most 60 long');
+  return undefined;
+}
+
+function readCount(source: Source, count: unknown, path: Path): number | undefined {
+  if (typeof count === 'number' && Number.isInteger(count) && count >= 1 && count <= 999) return count;
+  source.problem(path, 'must be a whole number from 1 to 999');
+  return undefined;
+}
+
+function readUse(source: Source, use: unknown, path: Path, kinds: ReadonlyMap<string, Kind>): Kind | undefined {
+  if (use === undefined) return { capacity: {}, labels: {} };
+  const kind = kinds.get(String(use));
+  if (!kind)
+    source.problem(path, `no kind is called "${String(use)}"; known: ${[...kinds.keys()].join(', ') || 'none'}`);
+  return kind;
 }
 
 function nodeObject(name: string, kind: Kind, places: Readonly<Partial<Record<Level, string>>>): Node {
