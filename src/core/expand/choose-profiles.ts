@@ -1,6 +1,7 @@
 import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profiles } from '../profiles/types.js';
+import { objectAt } from '../reading/shape.js';
 import type { ExpandProblem } from './types.js';
 
 /** The three profiles of a terse serving. */
@@ -29,8 +30,11 @@ export function chooseProfiles(serving: ModelServing, profiles: Profiles): Choic
   return fit({ engine, accelerator, connector });
 }
 
-export const annotationsOf = (serving: ModelServing): Readonly<Record<string, string>> =>
-  serving.metadata?.annotations ?? {};
+/** Annotations of an object that may not have been validated yet: what is not text is absent. */
+export function annotationsOf(serving: ModelServing): Readonly<Record<string, string>> {
+  const written = Object.entries(objectAt(serving.metadata, 'annotations') ?? {});
+  return Object.fromEntries(written.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
 
 function lookUp<P extends { readonly name: string }>(
   said: Readonly<Record<string, string>>,

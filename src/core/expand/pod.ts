@@ -4,7 +4,7 @@ import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
 import { readPod } from '../reading/pod.js';
 import { readServing } from '../reading/serving.js';
-import { countAt, objectAt, textAt } from '../reading/shape.js';
+import { countAt, listAt, objectAt, textAt } from '../reading/shape.js';
 import type { PodReading } from '../reading/types.js';
 import { annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
@@ -43,13 +43,19 @@ export function expandPod(pod: Pod, context: PodContext): ExpandedPod {
   const draft = new Draft(pod);
   const role = pod.metadata?.labels?.[labels.role] ?? '';
   const run: Run = { draft, role, context, reasons: [], warnings: [] };
-  if (mode === 'pods' && serving) completeTemplate(run, serving);
-  const reading = readPod(draft.object as unknown as Pod, context.profiles);
-  if (reading) identify(run, reading);
+  // Workers have no API of their own: the router must not find them, and their entry pod drains for them.
+  if (!isWorker(pod)) {
+    if (mode === 'pods' && serving) completeTemplate(run, serving);
+    const reading = readPod(draft.object as unknown as Pod, context.profiles);
+    if (reading) identify(run, reading);
+  }
   mapScheduler(run);
   noteAdditions(draft, run.reasons, ['', role]);
   return { object: draft.object as unknown as Pod, patch: draft.patch, reasons: run.reasons, warnings: run.warnings };
 }
+
+const isWorker = ({ metadata }: Pod): boolean =>
+  metadata?.labels?.[labels.roleId] !== undefined && metadata.labels[labels.entry] !== 'true';
 
 interface Run {
   readonly draft: Draft;
@@ -140,8 +146,9 @@ function graceSeconds({ draft, role, context, reasons }: Run, reading: PodReadin
 }
 
 function templateGrace(serving: ModelServing, role: string): number | undefined {
-  const written = serving.spec.template.roles.find(({ name }) => name === role);
-  return countAt(objectAt(written?.entryTemplate, 'spec'), 'terminationGracePeriodSeconds');
+  const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
+  const written = roles.find((other) => textAt(other, 'name') === role);
+  return countAt(objectAt(objectAt(written, 'entryTemplate'), 'spec'), 'terminationGracePeriodSeconds');
 }
 
 /** A cluster without Volcano never binds a pod that asks for it; the settings say who stands in, and the user is told. */

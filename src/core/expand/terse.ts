@@ -37,7 +37,7 @@ export function planTerse(serving: ModelServing, roles: readonly RoleReading[], 
   const problems: ExpandProblem[] = [];
   const planned = terse.map((role): TerseRole => {
     const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
-    problems.push(...read.problems);
+    problems.push(...read.problems, ...workerProblems(role));
     return { role, side: sideByName(role.name), choice, size: read.size, model, bare: isBare(role) };
   });
   return { roles: problems.length > 0 ? [] : planned, problems };
@@ -47,6 +47,12 @@ const isEmpty = ({ template }: RoleReading): boolean => listAt(objectAt(template
 
 const isBare = ({ pod }: RoleReading): boolean =>
   pod !== undefined && listAt(pod.container, 'command').length === 0 && listAt(pod.container, 'args').length === 0;
+
+function workerProblems({ workerReplicas, path }: RoleReading): readonly ExpandProblem[] {
+  if (workerReplicas === 0) return [];
+  const fix = 'write the containers of entry and worker pods, or use one pod with more devices';
+  return [{ path: `${path}.workerReplicas`, saw: workerReplicas, want: '0 in a role of the terse form', fix }];
+}
 
 function modelProblem(model: string | undefined): ExpandProblem | undefined {
   const path = annotationPath(tandemKeys.model.key);
