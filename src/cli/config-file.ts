@@ -5,7 +5,11 @@ import { describeError, table } from '../base/errors.js';
 import { isObject } from '../base/json.js';
 
 export const configErrors = table({
-  'config-unreadable': { status: 500, retryable: false, says: (m: { file: string; why: string }) => `cannot read --config ${m.file}: ${m.why}` },
+  'config-unreadable': {
+    status: 500,
+    retryable: false,
+    says: (m: { file: string; why: string }) => `cannot read --config ${m.file}: ${m.why}`,
+  },
   'config-invalid': {
     status: 500,
     retryable: false,
@@ -40,6 +44,7 @@ function readConfig(file: string): Record<string, unknown> {
   const [problem] = document.errors;
   if (problem) throw configErrors('config-invalid', { file, why: problem.message, fix: 'mend the YAML' });
   const content: unknown = document.toJS() ?? {};
-  if (!isObject(content)) throw configErrors('config-invalid', { file, why: 'it is not a mapping', fix: 'write one "flag: value" a line' });
+  if (!isObject(content))
+    throw configErrors('config-invalid', { file, why: 'it is not a mapping', fix: 'write one "flag: value" a line' });
   return content;
 }

@@ -7,7 +7,10 @@ export function reportFailure(error: unknown): number {
     return 1;
   }
   const code = (error as { code?: unknown }).code;
-  const status = error instanceof Error && error.name === 'KubeError' ? `error ${String(code ?? 'kubernetes')}: ` : 'unexpected error: ';
+  const status =
+    error instanceof Error && error.name === 'KubeError'
+      ? `error ${String(code ?? 'kubernetes')}: `
+      : 'unexpected error: ';
   process.stderr.write(`${status}${describeError(error)}\n`);
   if (status.startsWith('unexpected') && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\nthis is a bug in tandem; please report it with the lines above\n`);

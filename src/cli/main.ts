@@ -1,19 +1,25 @@
 #!/usr/bin/env node
 /** The one binary. Each command is its own file, imported only when it is asked for, so that help and errors are instant. */
 import { Command, CommanderError, Option } from 'commander';
+import { logLevels } from '../telemetry/log.js';
 import { applyConfigFile } from './config-file.js';
 import { reportFailure } from './failure.js';
-import { logLevels } from '../telemetry/log.js';
 
-const kubeconfig = () => new Option('--kubeconfig <file>', 'cluster to talk to (else KUBECONFIG, else in-cluster, else ~/.kube/config)');
-const listen = (fallback: string) => new Option('--listen <host:port>', 'address to serve on; port 0 picks a free one and prints it').default(fallback);
-const logLevel = () => new Option('--log-level <level>', 'how much to log on stderr').choices([...logLevels]).default('info');
+const kubeconfig = () =>
+  new Option('--kubeconfig <file>', 'cluster to talk to (else KUBECONFIG, else in-cluster, else ~/.kube/config)');
+const listen = (fallback: string) =>
+  new Option('--listen <host:port>', 'address to serve on; port 0 picks a free one and prints it').default(fallback);
+const logLevel = () =>
+  new Option('--log-level <level>', 'how much to log on stderr').choices([...logLevels]).default('info');
 const config = () => new Option('--config <file>', 'YAML file with the long names of these flags as keys; flags win');
-const profiles = () => new Option('--profiles <folder>', 'accelerator, engine and connector profiles (else the shipped ones)');
-const objects = (kinds: string) => new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
+const profiles = () =>
+  new Option('--profiles <folder>', 'accelerator, engine and connector profiles (else the shipped ones)');
+const objects = (kinds: string) =>
+  new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
 const file = () => new Option('-f, --filename <file...>', 'manifest, or - for standard input').makeOptionMandatory();
 const output = () => new Option('-o, --output <format>', 'json for machines').choices(['json']);
-const metricsListen = (fallback: string) => new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
+const metricsListen = (fallback: string) =>
+  new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
 
 /** Runs the command file's `run`; commander hands the options last but one. */
 const lazy =
@@ -46,7 +52,9 @@ function addLabCommands(root: Command): void {
     .action(lazy(() => import('./commands/demo.js')));
   root
     .command('lab')
-    .description('keep the lab up: an API server for any kubectl, scheduler, kubelet, simulated engines and every part of Tandem')
+    .description(
+      'keep the lab up: an API server for any kubectl, scheduler, kubelet, simulated engines and every part of Tandem',
+    )
     .option('--nodes <file>', 'nodes and fabric as YAML (else a default with GPU and NPU racks)')
     .option('--kubeconfig <file>', "join this cluster's API server and scheduler instead of starting our own")
     .option('--kubeconfig-out <file>', 'write the kubeconfig here (else a temporary file)')
@@ -89,9 +97,16 @@ function addServers(root: Command): void {
     .command('webhook')
     .description('admission: expands ModelServings and pods, checks, stamps topology; registers itself with its own CA')
     .addOption(listen('0.0.0.0:9443'))
-    .option('--url <url>', 'register by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster')
+    .option(
+      '--url <url>',
+      'register by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster',
+    )
     .option('--service <namespace/name>', 'register by this Service', 'tandem-system/tandem-webhook')
-    .option('--scheduler <name>', 'scheduler that pods asking for volcano get on a cluster without Volcano', 'default-scheduler')
+    .option(
+      '--scheduler <name>',
+      'scheduler that pods asking for volcano get on a cluster without Volcano',
+      'default-scheduler',
+    )
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())
@@ -137,7 +152,11 @@ function addServers(root: Command): void {
     .addOption(metricsListen('0.0.0.0:9090'))
     .option('--url <url>', 'register the webhook by URL instead of by Service')
     .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem')
-    .option('--scheduler <name>', 'scheduler that pods asking for volcano get on a cluster without Volcano', 'default-scheduler')
+    .option(
+      '--scheduler <name>',
+      'scheduler that pods asking for volcano get on a cluster without Volcano',
+      'default-scheduler',
+    )
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())

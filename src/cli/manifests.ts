@@ -43,7 +43,12 @@ export function parseManifests(file: string, text: string): Manifest[] {
     const [problem] = document.errors;
     if (problem) {
       const { line, col: column } = lines.linePos(problem.pos[0]);
-      throw manifestErrors('manifest-not-yaml', { file, line, column, why: problem.message.split('\n')[0] ?? problem.code });
+      throw manifestErrors('manifest-not-yaml', {
+        file,
+        line,
+        column,
+        why: problem.message.split('\n')[0] ?? problem.code,
+      });
     }
     const content: unknown = document.toJS();
     if (content === null || content === undefined) continue;

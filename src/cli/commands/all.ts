@@ -1,0 +1,35 @@
+import type { LogLevel } from '../../telemetry/log.js';
+import { openCluster } from '../cluster.js';
+import { controllerPart, extenderPart, routerPart, webhookPart } from '../parts.js';
+import { announce, serve } from '../serve.js';
+
+export interface Options {
+  readonly webhookListen: string;
+  readonly controllerListen: string;
+  readonly extenderListen: string;
+  readonly listen: string;
+  readonly metricsListen: string;
+  readonly url?: string;
+  readonly service: string;
+  readonly scheduler: string;
+  readonly profiles?: string;
+  readonly kubeconfig?: string;
+  readonly logLevel: LogLevel;
+}
+
+export function run(options: Options): Promise<number> {
+  return serve(async (signal) => {
+    const { client } = await openCluster('all', options.kubeconfig, signal);
+    const { logLevel } = options;
+    // The webhook comes first: what the controller creates is completed by it.
+    const webhook = await webhookPart({ ...options, client, listen: options.webhookListen }, signal);
+    announce('webhook', webhook, 'https');
+    const controller = await controllerPart({ client, listen: options.controllerListen, logLevel }, signal);
+    announce('controller', controller);
+    const extender = await extenderPart({ source: { client }, listen: options.extenderListen, logLevel }, signal);
+    announce('extender', extender);
+    const router = await routerPart({ ...options, source: { client } }, signal);
+    announce('router', router);
+    return [webhook, controller, extender, router];
+  });
+}

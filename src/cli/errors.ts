@@ -1,0 +1,32 @@
+import { table } from '../base/errors.js';
+
+export const cliErrors = table({
+  'no-such-serving': {
+    status: 404,
+    retryable: false,
+    says: (m: { name: string; namespace: string }) =>
+      `no ModelServing ${m.name} in namespace ${m.namespace}; list them with \`tandem status\``,
+  },
+  'nothing-to-read': {
+    status: 400,
+    retryable: false,
+    says: (m: { kind: string }) => `the files hold no ${m.kind}; name a manifest that does with -f`,
+  },
+  'name-or-file': {
+    status: 400,
+    retryable: false,
+    says: (m: { command: string }) =>
+      `\`tandem ${m.command}\` needs the name of a ModelServing or -f FILE; give one of them`,
+  },
+  'bad-service': {
+    status: 400,
+    retryable: false,
+    says: (m: { value: string }) =>
+      `--service "${m.value}" is not NAMESPACE/NAME; write for example tandem-system/tandem-webhook`,
+  },
+  'unknown-demo': {
+    status: 400,
+    retryable: false,
+    says: (m: { value: string }) => `there is no demo "${m.value}"; choose gpu, npu, terse or all`,
+  },
+});

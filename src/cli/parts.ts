@@ -1,0 +1,118 @@
+/** The four parts, each opened the same way by its own command, by `tandem all`, by the lab and by the end-to-end tests. */
+import { openExtenderStores } from '../../extender/main.js';
+import { startExtender } from '../../extender/start.js';
+import { openRouterStores } from '../../router/main.js';
+import { startRouter } from '../../router/start.js';
+import { startWebhook } from '../../webhooks/start.js';
+import { volcano } from '../api/names.js';
+import { systemClock } from '../base/clock.js';
+import { describeError } from '../base/errors.js';
+import type { Running } from '../base/running.js';
+import { startController } from '../controller/main.js';
+import type { KubeClient } from '../kube/client.js';
+import { parseAddress } from '../server/listen.js';
+import { loadProfiles, startProfiles } from '../settings/profiles.js';
+import { createLogger, type LogLevel } from '../telemetry/log.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { cliErrors } from './errors.js';
+
+interface Common {
+  /** HOST:PORT. */
+  readonly listen: string;
+  readonly logLevel: LogLevel;
+}
+
+export interface WebhookPartOptions extends Common {
+  readonly client: KubeClient;
+  readonly profiles?: string;
+  readonly url?: string;
+  /** NAMESPACE/NAME. */
+  readonly service?: string;
+  /** Scheduler that pods asking for volcano get on a cluster without Volcano. */
+  readonly scheduler?: string;
+}
+
+export async function webhookPart(options: WebhookPartOptions, signal: AbortSignal): Promise<Running> {
+  const { client, url, scheduler, profiles: folder } = options;
+  const logger = createLogger('webhook', options.logLevel);
+  const onProblem = (error: unknown) => logger.error({ error: describeError(error) }, 'profiles stay as they were');
+  const profiles = await startProfiles({ ...(folder !== undefined && { folder }), onProblem }, signal);
+  const webhook = await startWebhook(
+    {
+      client,
+      listen: parseAddress(options.listen),
+      profiles: profiles.current,
+      ...(url === undefined ? { service: serviceOf(options.service ?? 'tandem-system/tandem-webhook') } : { url }),
+      ...(scheduler !== undefined && { settings: { schedulerNames: { [volcano.schedulerName]: scheduler } } }),
+      logger,
+      metrics: new Metrics(),
+      clock: systemClock,
+    },
+    signal,
+  );
+  const stop = async () => {
+    await webhook.stop();
+    await profiles.stop();
+  };
+  return { ...webhook, stop, [Symbol.asyncDispose]: stop };
+}
+
+function serviceOf(value: string): { namespace: string; name: string } {
+  const [namespace, name, ...rest] = value.split('/');
+  if (!namespace || !name || rest.length > 0) throw cliErrors('bad-service', { value });
+  return { namespace, name };
+}
+
+export interface ControllerPartOptions extends Common {
+  readonly client: KubeClient;
+  readonly workers?: number;
+  readonly leaderElect?: boolean;
+}
+
+export function controllerPart(options: ControllerPartOptions, signal: AbortSignal): Promise<Running> {
+  const { client, workers, leaderElect = false } = options;
+  return startController(
+    {
+      client,
+      address: parseAddress(options.listen),
+      ...(workers !== undefined && { workers }),
+      leaderElection: leaderElect,
+      logger: createLogger('controller', options.logLevel),
+      metrics: new Metrics(),
+      clock: systemClock,
+    },
+    signal,
+  );
+}
+
+export interface ExtenderPartOptions extends Common {
+  readonly source: { readonly client: KubeClient } | { readonly objects: string };
+}
+
+export async function extenderPart(options: ExtenderPartOptions, signal: AbortSignal): Promise<Running> {
+  const logger = createLogger('extender', options.logLevel);
+  const stores = await openExtenderStores(options.source, logger, signal);
+  return startExtender({ ...stores, listen: parseAddress(options.listen), logger, metrics: new Metrics() }, signal);
+}
+
+export interface RouterPartOptions extends Common {
+  readonly source: { readonly client: KubeClient } | { readonly objects: string };
+  readonly metricsListen?: string;
+  readonly profiles?: string;
+}
+
+export async function routerPart(options: RouterPartOptions, signal: AbortSignal): Promise<Running> {
+  const logger = createLogger('router', options.logLevel);
+  const stores = await openRouterStores(options.source, logger, signal);
+  return startRouter(
+    {
+      ...stores,
+      profiles: await loadProfiles(options.profiles),
+      listen: parseAddress(options.listen),
+      ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
+      logger,
+      metrics: new Metrics(),
+    },
+    signal,
+  );
+}
