@@ -1,0 +1,160 @@
+/**
+ * From a request's JSON to an object of a kind: wrong types are refused, members that the schema does not know are dropped
+ * and named, so that `fieldValidation` can refuse or warn.
+ */
+import { builtinSchemas, metaSchema } from './builtin.js';
+import { prune } from './crd/prune.js';
+import { type Dict, isDict, type Obj } from './object.js';
+import { canonicalQuantity } from './quantity-form.js';
+import { groupVersionOf, type ResourceType } from './resource-type.js';
+import { isIntOrString, isOpen, memberPath, type Schema, type SchemaReader } from './schema.js';
+import { badRequest } from './status.js';
+
+export interface Decoded {
+  readonly object: Obj;
+  /** Paths of members that were dropped, in the order they came. */
+  readonly unknown: readonly string[];
+}
+
+/** Decodes a body for a kind. Throws 400 when it is no object of that kind. */
+export function decode(type: ResourceType, body: unknown): Decoded {
+  if (!isDict(body)) throw badRequest(`the request body must be a JSON object of kind ${type.kind}`);
+  assertKind(type, body);
+  const unknown: string[] = [];
+  const object = { ...body, apiVersion: groupVersionOf(type), kind: type.kind } as Dict;
+  const walk = new BuiltinWalk(builtinSchemas, unknown, type);
+  const metadata = walk.value(metaSchema, object['metadata'] ?? {}, 'metadata');
+  if (type.custom) {
+    const pruned = prune(type.schema, { ...object, metadata }, unknown) as unknown as Obj;
+    return { object: pruned, unknown };
+  }
+  const rest = walk.value(type.schema, { ...object, metadata }, '') as Obj;
+  return { object: { ...rest, metadata: (metadata ?? {}) as Obj['metadata'] }, unknown };
+}
+
+function assertKind(type: ResourceType, body: Dict): void {
+  const wanted = groupVersionOf(type);
+  const apiVersion = body['apiVersion'] ?? wanted;
+  const kind = body['kind'] ?? type.kind;
+  if (kind !== type.kind || (apiVersion !== wanted && String(apiVersion).split('/')[0] !== wanted.split('/')[0])) {
+    throw badRequest(
+      `${String(kind)} in version ${JSON.stringify(String(apiVersion).split('/').at(-1))} cannot be handled as a ${type.kind}: no kind ${JSON.stringify(kind)} is registered for this path`,
+    );
+  }
+  if (apiVersion !== wanted) {
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${wanted})`,
+    );
+  }
+}
+
+/** Reads JSON by a built-in kind's OpenAPI schema, as Go reads it into the kind's struct. */
+class BuiltinWalk {
+  readonly #reader: SchemaReader;
+  readonly #unknown: string[];
+  readonly #type: ResourceType;
+
+  constructor(reader: SchemaReader, unknown: string[], type: ResourceType) {
+    this.#reader = reader;
+    this.#unknown = unknown;
+    this.#type = type;
+  }
+
+  value(reference: Schema, value: unknown, path: string): unknown {
+    const schema = this.#reader.resolve(reference);
+    if (value === null || value === undefined) return undefined;
+    if (schema.oneOf !== undefined || isIntOrString(schema)) return this.#union(schema, value, path);
+    switch (schema.type) {
+      case 'object':
+        return this.#object(schema, value, path);
+      case 'array':
+        return this.#array(schema, value, path);
+      case 'string':
+        return this.#scalar(schema, value, path, typeof value === 'string');
+      case 'integer':
+        return this.#scalar(schema, value, path, Number.isInteger(value));
+      case 'number':
+        return this.#scalar(schema, value, path, typeof value === 'number');
+      case 'boolean':
+        return this.#scalar(schema, value, path, typeof value === 'boolean');
+      default:
+        return value;
+    }
+  }
+
+  #object(schema: Schema, value: unknown, path: string): unknown {
+    if (!isDict(value)) return this.#mismatch(schema, value, path);
+    if (isOpen(schema)) return value;
+    const result: Dict = {};
+    for (const [name, item] of Object.entries(value)) {
+      const member = this.#reader.member(schema, name);
+      const at = memberPath(path, name);
+      if (member === undefined) this.#unknown.push(at);
+      // Metadata is walked once, before the object that holds it.
+      else if (at === 'metadata') result[name] = item;
+      else setUnlessEmpty(result, name, this.value(member, item, at), member, schema.required);
+    }
+    return result;
+  }
+
+  #array(schema: Schema, value: unknown, path: string): unknown {
+    if (!Array.isArray(value)) return this.#mismatch(schema, value, path);
+    const items = schema.items ?? {};
+    return value.map((item, index) => this.value(items, item, `${path}[${index}]`) ?? null);
+  }
+
+  #union(schema: Schema, value: unknown, path: string): unknown {
+    if (isIntOrString(schema)) return this.#scalar(schema, value, path, ['string', 'number'].includes(typeof value));
+    if (schema.oneOf?.[1]?.type !== 'number') return value;
+    const text = typeof value === 'string' || typeof value === 'number' ? canonicalQuantity(value) : undefined;
+    if (text === undefined) {
+      throw this.#refuse(
+        `quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' (${path})`,
+      );
+    }
+    return text;
+  }
+
+  #scalar(schema: Schema, value: unknown, path: string, fits: boolean): unknown {
+    return fits ? value : this.#mismatch(schema, value, path);
+  }
+
+  #mismatch(schema: Schema, value: unknown, path: string): never {
+    const field = path.replace(/\[\d+\]/g, '');
+    throw this.#refuse(
+      `json: cannot unmarshal ${jsonTypeOf(value)} into Go struct field ${this.#type.kind}.${field} of type ${goTypeOf(schema)}`,
+    );
+  }
+
+  #refuse(why: string): Error {
+    const { kind, version } = this.#type;
+    return badRequest(`${kind} in version "${version}" cannot be handled as a ${kind}: ${why}`);
+  }
+}
+
+/** Go leaves out empty lists and maps of optional fields; structs stay. */
+function setUnlessEmpty(
+  result: Dict,
+  name: string,
+  value: unknown,
+  schema: Schema,
+  needed: readonly string[] | undefined,
+): void {
+  if (value === undefined) return;
+  const isEmptyList = Array.isArray(value) && value.length === 0;
+  const isMap = schema.properties === undefined && schema.additionalProperties !== undefined;
+  const isEmptyMap = isMap && isDict(value) && Object.keys(value).length === 0;
+  if ((isEmptyList || isEmptyMap) && !needed?.includes(name)) return;
+  result[name] = value;
+}
+
+function jsonTypeOf(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'boolean') return 'bool';
+  return typeof value;
+}
+
+function goTypeOf(schema: Schema): string {
+  if (schema.type === 'boolean') return 'bool';
+  return schema.format ?? (schema.type === 'integer' ? 'int' : (schema.type ?? 'object'));
+}

@@ -1,0 +1,60 @@
+/** Content negotiation: what form an answer takes, and how a body is read. */
+import { ApiError, badRequest } from './status.js';
+
+export interface AnswerForm {
+  /** `plain` objects, a server-printed `table`, or only the `metadata` of objects. */
+  readonly as: 'plain' | 'table' | 'metadata';
+}
+
+const readable = ['application/json', 'application/yaml', 'application/apply-patch+yaml'];
+
+/** The first form of an Accept header that the server can give. Throws 406 when there is none. */
+export function answerForm(accept: string | undefined): AnswerForm {
+  if (accept === undefined || accept.trim() === '') return { as: 'plain' };
+  for (const clause of accept.split(',')) {
+    const [type = '', ...parameters] = clause.split(';').map((part) => part.trim());
+    if (!['application/json', '*/*', 'application/*'].includes(type)) continue;
+    const as = parameters.find((parameter) => parameter.startsWith('as='))?.slice(3);
+    if (as === undefined) return { as: 'plain' };
+    if (as === 'Table') return { as: 'table' };
+    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { as: 'metadata' };
+  }
+  throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
+}
+
+/** Reads a request body as JSON or YAML. Throws 415 for any other form and 400 for broken text. */
+export async function readBody(text: string, contentType: string | undefined): Promise<unknown> {
+  const type = (contentType ?? 'application/json').split(';')[0]?.trim() ?? '';
+  const isPatch = type.endsWith('-patch+json') || type === 'application/apply-patch+yaml';
+  if (type !== '' && !readable.includes(type) && !isPatch) {
+    throw unsupportedMedia(readable, type);
+  }
+  if (text.trim() === '') return undefined;
+  return type.endsWith('yaml') ? parseYaml(text) : parseJson(text);
+}
+
+export const unsupportedMedia = (accepted: readonly string[], type: string): ApiError =>
+  new ApiError(
+    415,
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format (${type}) - accepted media types include: ${accepted.join(', ')}`,
+  );
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw badRequest(`the body of the request is not JSON: ${(error as Error).message}`);
+  }
+}
+
+async function parseYaml(text: string): Promise<unknown> {
+  // JSON is what kubectl sends even as YAML, and the quick way; the YAML parser is loaded for the rest.
+  if (text.trimStart().startsWith('{')) return parseJson(text);
+  const { parse } = await import('yaml');
+  try {
+    return parse(text) as unknown;
+  } catch (error) {
+    throw badRequest(`the body of the request is not YAML: ${(error as Error).message}`);
+  }
+}

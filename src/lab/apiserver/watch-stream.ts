@@ -1,0 +1,74 @@
+/** A watch on the wire: one JSON line per event until the client leaves, the time is up, or it reads too slowly. */
+import { tableOptions } from './answers.js';
+import type { Exchange } from './exchange.js';
+import type { Handlers, Target } from './handlers.js';
+import { answerForm } from './media.js';
+import type { Obj } from './object.js';
+import { partial, table } from './tables/table.js';
+import { openWatch, type WatchEvent } from './watch.js';
+
+const bookmarkEveryMs = 60_000;
+const longestSeconds = 3600;
+/** A client this far behind is cut off and starts again, as the real server does. */
+const backlogBytes = 16 * 1024 * 1024;
+
+export function streamWatch({ ctx, signal }: Handlers, exchange: Exchange, target: Target): void {
+  const { response, query } = exchange;
+  const form = shape({ ctx, signal } as Handlers, exchange, target);
+  const watch = openWatch(ctx, {
+    type: target.type,
+    query: withName(query, target.name),
+    ...(target.namespace !== undefined && { namespace: target.namespace }),
+  });
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+  response.flushHeaders();
+  const send = (event: WatchEvent) => {
+    response.write(`${JSON.stringify({ type: event.type, object: form(event) })}\n`);
+    if (response.writableLength > backlogBytes) response.destroy();
+  };
+  for (const event of watch.initial) send(event);
+  const unsubscribe = watch.start(send);
+  const mark = () => {
+    const bookmark = watch.bookmark();
+    if (bookmark !== undefined) send(bookmark);
+  };
+  const bookmarks = setInterval(mark, bookmarkEveryMs);
+  const end = () => {
+    mark();
+    response.end();
+  };
+  const seconds = Number(query.get('timeoutSeconds') ?? 0);
+  const limit = setTimeout(end, (seconds > 0 ? Math.min(seconds, longestSeconds) : longestSeconds) * 1000);
+  const onStop = () => response.end();
+  signal.addEventListener('abort', onStop, { once: true });
+  response.once('close', () => {
+    unsubscribe();
+    clearInterval(bookmarks);
+    clearTimeout(limit);
+    signal.removeEventListener('abort', onStop);
+  });
+}
+
+function withName(query: URLSearchParams, name: string | undefined): URLSearchParams {
+  if (name === undefined) return query;
+  const narrowed = new URLSearchParams(query);
+  narrowed.set('fieldSelector', `metadata.name=${name}`);
+  return narrowed;
+}
+
+/** How the object of an event is written: plain, as a table with one row, or only its metadata. */
+function shape({ ctx }: Handlers, exchange: Exchange, { type }: Target): (event: WatchEvent) => unknown {
+  const { as } = answerForm(exchange.request.headers.accept);
+  if (as === 'plain') return ({ object }) => object;
+  if (as === 'metadata') return ({ object }) => partial(object);
+  const options = tableOptions(ctx, exchange);
+  let headers = true;
+  return (event) => {
+    const { resourceVersion } = event.object.metadata;
+    const rows: Obj[] = event.type === 'BOOKMARK' ? [] : [event.object];
+    const made = table(type, rows, { resourceVersion }, { ...options, now: ctx.now(), headers });
+    headers = false;
+    // A bookmark has one row without cells: clients read its object's resourceVersion.
+    return event.type === 'BOOKMARK' ? { ...made, rows: [{ cells: [], object: partial(event.object) }] } : made;
+  };
+}
