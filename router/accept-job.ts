@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import type { Target } from '../src/core/pairing/match-route.js';
+import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import type { ClientAnswer } from './client-answer.js';
 import type { Directory, ServerView } from './directory.js';
 import type { Job } from './job.js';
 import { LegHead } from './leg-head.js';
+import { unknownModel } from './model-list.js';
 import { intrusions, promptOf, scanRequest } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
@@ -60,8 +61,7 @@ function targetOf(directory: Directory, request: IncomingMessage, model: string,
   const found = directory.routes.match({ model, path, header, random });
   if ('target' in found) return found.target;
   if (found.none === 'rule') throw routerErrors('no-rule', { model, why: found.why });
-  const known = directory.routes.models.slice(0, 20).join(', ') || 'none yet; apply a ModelRoute';
-  throw routerErrors('unknown-model', { model: model.slice(0, 256), known });
+  throw unknownModel(model, directory.routes.models);
 }
 
 function viewOf(directory: Directory, { namespace, modelServer }: Target): ServerView {

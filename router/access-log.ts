@@ -52,7 +52,8 @@ function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, er
 }
 
 function ofJob({ model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {
-  const tokens = completionTokens === undefined ? '' : `,"tokens_in":${promptTokens ?? 0},"tokens_out":${completionTokens}`;
+  const tokens =
+    completionTokens === undefined ? '' : `,"tokens_in":${promptTokens ?? 0},"tokens_out":${completionTokens}`;
   const said = legs.map(
     ({ leg, pod, outcome, ms, firstMs }) =>
       `{"leg":"${leg}","pod":${quoted(pod)},"outcome":"${outcome}","ms":${ms.toFixed(1)}${firstMs === undefined ? '' : `,"first_ms":${firstMs.toFixed(1)}`}}`,

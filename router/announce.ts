@@ -16,7 +16,10 @@ export function directoryEvents(warn: Room['warn'], metrics: RouterMetrics, load
     },
     onRoutes: ({ badPatterns }) => {
       for (const { route, pattern, error } of badPatterns) {
-        warn(`pattern ${route} ${pattern}`, `ModelRoute ${route}: regex ${pattern} matches nothing: ${error}; correct it`);
+        warn(
+          `pattern ${route} ${pattern}`,
+          `ModelRoute ${route}: regex ${pattern} matches nothing: ${error}; correct it`,
+        );
       }
     },
     onPods: (uids) => load.keepOnly(uids),
@@ -27,7 +30,10 @@ function sayDialect(warn: Room['warn'], metrics: RouterMetrics, { name, dialect 
   metrics.dialect(name, dialect.dialect, dialect.from);
   if (dialect.from === 'arguments' || dialect.from === 'nothing') {
     const advice = 'set spec.kvConnector.type to say it yourself';
-    warn(`dialect ${name} ${dialect.dialect}`, `ModelServer ${name} is spoken to in ${dialect.dialect}: ${dialect.because}; ${advice}`);
+    warn(
+      `dialect ${name} ${dialect.dialect}`,
+      `ModelServer ${name} is spoken to in ${dialect.dialect}: ${dialect.because}; ${advice}`,
+    );
   }
 }
 
@@ -35,9 +41,15 @@ function sayTimeout(warn: Room['warn'], { name, server }: ServerView): void {
   const text = server.spec.trafficPolicy?.timeout;
   const ms = parseDuration(text);
   if (text !== undefined && ms === undefined) {
-    warn(`timeout ${name}`, `ModelServer ${name}: timeout ${text} is no duration and is not used; write for example 300s`);
+    warn(
+      `timeout ${name}`,
+      `ModelServer ${name}: timeout ${text} is no duration and is not used; write for example 300s`,
+    );
   } else if (ms !== undefined && ms < shortTimeout) {
     const said = `ModelServer ${name}: timeout ${text} ends every request whose first byte takes longer`;
-    warn(`timeout ${name}`, `${said}, which long prompts and answers that are not streamed do; raise it to 300s or more`);
+    warn(
+      `timeout ${name}`,
+      `${said}, which long prompts and answers that are not streamed do; raise it to 300s or more`,
+    );
   }
 }

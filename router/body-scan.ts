@@ -67,7 +67,8 @@ function scanMembers(cursor: JsonCursor, wants: (key: string) => boolean): { mem
     count += 1;
     if (key !== undefined && wants(key)) {
       members.push({ key, start, valueStart, end, commaBefore, commaAfter: more ? cursor.at : -1 });
-      if (members.length > maxOccurrences) throw new JsonError(start, `member ${JSON.stringify(key)} is given too often`);
+      if (members.length > maxOccurrences)
+        throw new JsonError(start, `member ${JSON.stringify(key)} is given too often`);
     }
     if (!more) break;
     commaBefore = cursor.at;

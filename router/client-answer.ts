@@ -163,6 +163,9 @@ export class ClientAnswer {
 
   #write(payload: Buffer): void {
     if (this.#passing === 'payload') this.#response.write(payload);
-    else this.#response.write(Buffer.concat([Buffer.from(`${payload.length.toString(16)}\r\n`), payload, Buffer.from('\r\n')]));
+    else
+      this.#response.write(
+        Buffer.concat([Buffer.from(`${payload.length.toString(16)}\r\n`), payload, Buffer.from('\r\n')]),
+      );
   }
 }

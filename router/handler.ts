@@ -9,7 +9,7 @@ import type { Job } from './job.js';
 import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
 import { asTandemError } from './openai-error.js';
-import { checkContentType, ClientLeft, readBody } from './request-body.js';
+import { ClientLeft, checkContentType, readBody } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 import { serveJob } from './serve-job.js';
@@ -32,6 +32,7 @@ interface Open {
   readonly startedAt: number;
   job: Job | undefined;
   error: string | undefined;
+  bytesIn: number;
 }
 
 /** From an HTTP request to its answer: paths, limits, and what is said about each request afterwards. */
@@ -75,7 +76,16 @@ export class Handler {
     const id = requestIdOf(request, this.#options.mintId);
     answer.own.push('x-request-id', id);
     const path = (request.url ?? '/').split('?')[0] ?? '/';
-    const open: Open = { request, answer, id, path, startedAt: performance.now(), job: undefined, error: undefined };
+    const open: Open = {
+      request,
+      answer,
+      id,
+      path,
+      startedAt: performance.now(),
+      job: undefined,
+      error: undefined,
+      bytesIn: 0,
+    };
     this.#open.add(open);
     if (this.#stopping) answer.own.push('connection', 'close');
     this.#serve(open)
@@ -87,7 +97,8 @@ export class Handler {
   async #serve(open: Open): Promise<void> {
     const { room, directory } = this.#options;
     const { request, answer, path } = open;
-    if (!path.startsWith('/v1/')) throw routerErrors('unknown-path', { method: request.method ?? '', path: path.slice(0, 200) });
+    if (!path.startsWith('/v1/'))
+      throw routerErrors('unknown-path', { method: request.method ?? '', path: path.slice(0, 200) });
     if (path === '/v1/models' || path.startsWith('/v1/models/')) {
       answer.send(200, ['content-type', 'application/json'], modelList(request, path, directory.routes.models));
       return;
@@ -99,6 +110,7 @@ export class Handler {
     this.#admit();
     checkContentType(request);
     const bytes = await readBody(request, room.limits.bodyBytes);
+    open.bytesIn = bytes.length;
     open.job = acceptJob(this.#options, request, bytes, open);
     open.error = await serveJob(room, open.job, path);
   }
@@ -123,19 +135,26 @@ export class Handler {
   }
 
   #close(open: Open): void {
-    const { request, answer, job, id, path, startedAt, error } = open;
-    answer.onLeave(undefined);
+    open.answer.onLeave(undefined);
     this.#open.delete(open);
+    this.#account(open);
+    if (this.#open.size === 0) this.#onDrained?.();
+  }
+
+  #account({ request, answer, job, id, path, startedAt, error, bytesIn }: Open): void {
     const { room, directory, log } = this.#options;
+    // 499, as nginx says it: the client did not wait for an answer.
     const status = answer.status === 0 ? 499 : answer.status;
     const ms = performance.now() - startedAt;
     const model = job && directory.routes.knows(job.model) ? job.model : 'unknown';
     room.metrics.request(model, status, ms);
     if (job) room.metrics.served(model, job);
-    const bytesIn = Number(request.headers['content-length'] ?? 0);
-    const ended: Access['ended'] = answer.clientLeft ? 'client-left' : error === undefined ? 'complete' : 'failed';
-    const at = room.clock.now();
-    log.add({ at, id, method: request.method ?? '', path, status, ms, bytesIn, bytesOut: answer.bytes, ended, error, job });
-    if (this.#open.size === 0) this.#onDrained?.();
+    const what = { at: room.clock.now(), id, method: request.method ?? '', path, status, ms };
+    log.add({ ...what, bytesIn, bytesOut: answer.bytes, ended: endOf(answer, error), error, job });
   }
+}
+
+function endOf(answer: ClientAnswer, error: string | undefined): Access['ended'] {
+  if (answer.clientLeft) return 'client-left';
+  return error === undefined ? 'complete' : 'failed';
 }

@@ -26,6 +26,10 @@ endsRun.fill(1, 0, 0x20);
 endsRun[quote] = 1;
 endsRun[backslash] = 1;
 
+/** What may follow a backslash, apart from `u` and its digits. */
+const shortEscapes = new Uint8Array(256);
+for (const letter of '"\\/bfnrt') shortEscapes[letter.charCodeAt(0)] = 1;
+
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
 const isHex = (byte: number | undefined): boolean =>
   isDigit(byte) || (byte !== undefined && (byte | 32) >= 0x61 && (byte | 32) <= 0x66);
@@ -47,7 +51,8 @@ export class JsonCursor {
   skipSpace(): void {
     const bytes = this.#bytes;
     let at = this.at;
-    for (let byte = bytes[at]; byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; byte = bytes[at]) at += 1;
+    for (let byte = bytes[at]; byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09; byte = bytes[at])
+      at += 1;
     this.at = at;
   }
 
@@ -194,23 +199,12 @@ export class JsonCursor {
   /** Offset after the escape that starts at `at`. */
   #escape(at: number): number {
     const bytes = this.#bytes;
-    switch (bytes[at + 1]) {
-      case 0x22:
-      case 0x2f:
-      case 0x5c:
-      case 0x62:
-      case 0x66:
-      case 0x6e:
-      case 0x72:
-      case 0x74:
-        return at + 2;
-      case 0x75:
-        for (let i = 2; i < 6; i += 1) {
-          if (!isHex(bytes[at + i])) throw new JsonError(at + i, 'expected four hex digits after \\u');
-        }
-        return at + 6;
-      default:
-        throw new JsonError(at + 1, 'this character may not follow a backslash');
+    const letter = bytes[at + 1] ?? 0;
+    if (shortEscapes[letter] === 1) return at + 2;
+    if (letter !== 0x75) throw new JsonError(at + 1, 'this character may not follow a backslash');
+    for (let i = 2; i < 6; i += 1) {
+      if (!isHex(bytes[at + i])) throw new JsonError(at + i, 'expected four hex digits after \\u');
     }
+    return at + 6;
   }
 }

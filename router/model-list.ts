@@ -1,17 +1,22 @@
 import type { IncomingMessage } from 'node:http';
+import type { TandemError } from '../src/base/errors.js';
 import { routerErrors } from './router-errors.js';
 
 /** `GET /v1/models` and `GET /v1/models/NAME` as OpenAI clients read them. */
-export function modelList({ method, url }: IncomingMessage, path: string, models: readonly string[]): string {
+export function modelList({ method = '' }: IncomingMessage, path: string, models: readonly string[]): string {
   if (method !== 'GET' && method !== 'HEAD') {
-    throw routerErrors('wrong-method', { method: method ?? '', path: path.slice(0, 200), allowed: 'GET' });
+    throw routerErrors('wrong-method', { method, path: path.slice(0, 200), allowed: 'GET' });
   }
-  if (path === '/v1/models' || path === '/v1/models/') return JSON.stringify({ object: 'list', data: models.map(entry) });
-  const model = decoded((url ?? '').split('?')[0]?.slice('/v1/models/'.length) ?? '');
-  if (!models.includes(model)) {
-    throw routerErrors('unknown-model', { model: model.slice(0, 256), known: models.slice(0, 20).join(', ') || 'none' });
-  }
+  if (path === '/v1/models') return JSON.stringify({ object: 'list', data: models.map(entry) });
+  const model = decoded(path.slice('/v1/models/'.length));
+  if (!models.includes(model)) throw unknownModel(model, models);
   return JSON.stringify(entry(model));
+}
+
+/** Says which names there are, as far as a person reads on. */
+export function unknownModel(model: string, known: readonly string[]): TandemError {
+  const some = known.slice(0, 20).join(', ') || 'none yet; apply a ModelRoute';
+  return routerErrors('unknown-model', { model: model.slice(0, 256), known: some });
 }
 
 const entry = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'tandem' });

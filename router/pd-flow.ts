@@ -16,8 +16,10 @@ export interface Unserved {
   readonly error: TandemError;
   /** The engine's own words, when it had any. */
   readonly answer?: EngineAnswer;
-  /** The pod that will not be asked again for this request. */
+  /** The pod that failed: another one is asked, if there is one. */
   readonly blame?: Endpoint;
+  /** Only the connection broke: for want of another pod the same one may be asked again. */
+  readonly mayRecover?: boolean;
   /** Whether decode could still answer alone. */
   readonly prefillFailed: boolean;
 }
@@ -33,16 +35,23 @@ export async function servePair(room: Room, job: Job, dialect: Dialect): Promise
   let last: Unserved | undefined;
   try {
     for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const pair = choosePair(job.view.candidates, askedBy(room, job, without));
+      const pair = nextPair(room, job, without, last);
       if ('none' in pair) return last ?? noPair(job, pair.none);
       last = await attemptPair(room, job, dialect, pair);
-      if (!last || !last.blame || job.answer.clientLeft) return last;
+      if (!last?.blame || job.answer.clientLeft) return last;
       without.add(last.blame.uid);
     }
     return last;
   } finally {
     heartbeat.stop();
   }
+}
+
+function nextPair(room: Room, job: Job, without: Set<string>, last: Unserved | undefined): Pair | { none: string } {
+  const pair = choosePair(job.view.candidates, askedBy(room, job, without));
+  if (!('none' in pair) || !last?.mayRecover || !last.blame) return pair;
+  without.delete(last.blame.uid);
+  return choosePair(job.view.candidates, askedBy(room, job, without));
 }
 
 function noPair(job: Job, why: string): Unserved {
@@ -75,7 +84,9 @@ function noteHandover(room: Room, job: Job, { prefill, decode }: Pair, { repairs
   for (const repair of repairs) {
     room.metrics.repair('remote-host');
     const said = `prefill advertises ${repair}, where decode would reach itself; the pod IP is used instead`;
-    room.warn(`remote-host ${job.view.name}`, `${said}: set VLLM_NIXL_SIDE_CHANNEL_HOST to status.podIP`, { pod: prefill.name });
+    room.warn(`remote-host ${job.view.name}`, `${said}: set VLLM_NIXL_SIDE_CHANNEL_HOST to status.podIP`, {
+      pod: prefill.name,
+    });
   }
 }
 
@@ -103,7 +114,11 @@ export function answerOutcome(
     case 'failed':
       return failed(room, pod, leg, end.failure);
     case 'gave-up':
-      return { error: routerErrors('engine-gave-up', { leg, pod: pod.name, why: end.why }), blame: pod, prefillFailed: false };
+      return {
+        error: routerErrors('engine-gave-up', { leg, pod: pod.name, why: end.why }),
+        blame: pod,
+        prefillFailed: false,
+      };
     case 'streamed':
     case 'broken':
       return undefined;
@@ -123,7 +138,8 @@ function answerVerbatim(room: Room, job: Job, pod: Endpoint, answer: EngineAnswe
 
 function failed(room: Room, pod: Endpoint, leg: LegName, failure: Parameters<typeof failureError>[0]): Unserved {
   if (failure.fault !== 'aborted') avoid(room, pod);
-  return { error: failureError(failure, leg, pod), blame: pod, prefillFailed: leg === 'prefill' };
+  const mayRecover = failure.fault === 'reset';
+  return { error: failureError(failure, leg, pod), blame: pod, mayRecover, prefillFailed: leg === 'prefill' };
 }
 
 /** Gives an engine's whole answer to the client, as it came; inside a begun event stream, as its last event. */

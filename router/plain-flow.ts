@@ -1,8 +1,8 @@
 import { type Asked, chooseOne, decodePods } from '../src/core/pairing/choose-pair.js';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
-import type { ServerView } from './directory.js';
 import type { Stage } from './dialects/dialect.js';
+import type { ServerView } from './directory.js';
 import type { Job } from './job.js';
 import { answerOutcome, type Outcome, type Unserved } from './pd-flow.js';
 import { askedBy, attemptsOf, type Room } from './room.js';
@@ -30,7 +30,7 @@ export async function servePlain(room: Room, job: Job, pods: readonly Endpoint[]
     const pod = chooseOne(pods, asked);
     if (!pod) return last ?? { error: routerErrors('no-ready-pod', { model: job.model }), prefillFailed: false };
     last = await attemptPlain(room, job, pod, asked);
-    if (!last || !last.blame || job.answer.clientLeft) return last;
+    if (!last?.blame || job.answer.clientLeft) return last;
     without.add(last.blame.uid);
   }
   return last;

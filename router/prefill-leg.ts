@@ -3,8 +3,8 @@ import { Collector, type EngineAnswer } from './collect.js';
 import type { Dialect, Handover } from './dialects/dialect.js';
 import { EngineFailure } from './engine/failure.js';
 import { closeLeg, type Job, openLeg } from './job.js';
-import { deadlinesOf, type Room } from './room.js';
 import { JsonError } from './json-cursor.js';
+import { deadlinesOf, type Room } from './room.js';
 import { SplicedBody } from './spliced-body.js';
 
 export type PrefillEnd =
@@ -55,6 +55,9 @@ function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
     return 'missing' in handover ? { kind: 'no-handover', why: handover.missing } : { kind: 'handover', handover };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    return { kind: 'failed', failure: new EngineFailure('body', 'protocol', `the answer is not JSON: ${error.message}`, error) };
+    return {
+      kind: 'failed',
+      failure: new EngineFailure('body', 'protocol', `the answer is not JSON: ${error.message}`, error),
+    };
   }
 }

@@ -63,7 +63,8 @@ export class Relay implements Exchange {
     this.headSeen = true;
     this.#head = head;
     const { framing, status } = head;
-    this.#holds = status >= 400 || (framing.by === 'length' && framing.bytes <= this.#options.holdUpTo) || framing.by === 'nothing';
+    this.#holds =
+      status >= 400 || (framing.by === 'length' && framing.bytes <= this.#options.holdUpTo) || framing.by === 'nothing';
     if (this.#options.answer.clientLeft) this.#call?.abort('the client left');
   }
 

@@ -70,7 +70,12 @@ export function scanRequest(bytes: Buffer): SplicedBody {
 
 /** Members of the client's body that only a router may write, each to be left out. */
 export function intrusions(body: SplicedBody): Edits {
-  return Object.fromEntries(body.keys().filter(isRouterOnly).map((key) => [key, drop]));
+  return Object.fromEntries(
+    body
+      .keys()
+      .filter(isRouterOnly)
+      .map((key) => [key, drop]),
+  );
 }
 
 /** The prompt as the client wrote it: what prefix affinity compares. */

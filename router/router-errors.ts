@@ -37,7 +37,8 @@ export const routerErrors = table({
   'wrong-method': {
     status: 405,
     retryable: false,
-    says: (m: { method: string; path: string; allowed: string }) => `${m.path} does not take ${m.method}; use ${m.allowed}`,
+    says: (m: { method: string; path: string; allowed: string }) =>
+      `${m.path} does not take ${m.method}; use ${m.allowed}`,
   },
   'unknown-model': {
     status: 404,
@@ -47,12 +48,14 @@ export const routerErrors = table({
   'no-rule': {
     status: 404,
     retryable: false,
-    says: (m: { model: string; why: string }) => `model ${m.model} is known, but ${m.why}; check headers and path against the ModelRoute`,
+    says: (m: { model: string; why: string }) =>
+      `model ${m.model} is known, but ${m.why}; check headers and path against the ModelRoute`,
   },
   'no-model-server': {
     status: 503,
     retryable: true,
-    says: (m: { name: string }) => `ModelServer ${m.name} does not exist; create it, or correct targetModels of the ModelRoute`,
+    says: (m: { name: string }) =>
+      `ModelServer ${m.name} does not exist; create it, or correct targetModels of the ModelRoute`,
   },
   'no-ready-pair': {
     status: 503,
@@ -63,7 +66,8 @@ export const routerErrors = table({
   'no-ready-pod': {
     status: 503,
     retryable: true,
-    says: (m: { model: string }) => `no pod is ready for ${m.model}; retry, and see kubectl get pods of its ModelServing`,
+    says: (m: { model: string }) =>
+      `no pod is ready for ${m.model}; retry, and see kubectl get pods of its ModelServing`,
   },
   'dialect-not-spoken': {
     status: 501,
@@ -80,7 +84,8 @@ export const routerErrors = table({
   'engine-unreachable': {
     status: 502,
     retryable: true,
-    says: (m: { leg: string; pod: string; why: string }) => `${m.leg} on pod ${m.pod} failed: ${m.why}; retry, and look at the pod's log`,
+    says: (m: { leg: string; pod: string; why: string }) =>
+      `${m.leg} on pod ${m.pod} failed: ${m.why}; retry, and look at the pod's log`,
   },
   'engine-timeout': {
     status: 504,
@@ -96,7 +101,8 @@ export const routerErrors = table({
   overloaded: {
     status: 503,
     retryable: true,
-    says: (m: { limit: number }) => `the router already has ${m.limit} requests in flight; retry later, or run more routers`,
+    says: (m: { limit: number }) =>
+      `the router already has ${m.limit} requests in flight; retry later, or run more routers`,
   },
   stopping: {
     status: 503,
@@ -116,6 +122,7 @@ export const routerErrors = table({
   internal: {
     status: 500,
     retryable: false,
-    says: (_: Record<string, never>) => 'the router failed on this request, which is a bug; see its log, and report it with the request id',
+    says: (_: Record<string, never>) =>
+      'the router failed on this request, which is a bug; see its log, and report it with the request id',
   },
 });

@@ -1,8 +1,8 @@
-import { asTandemError } from './openai-error.js';
 import { decodePods } from '../src/core/pairing/choose-pair.js';
 import { spoken } from './dialects/spoken.js';
 import { whyNotDisaggregated } from './disaggregate.js';
 import type { Job } from './job.js';
+import { asTandemError } from './openai-error.js';
 import { type Outcome, sendAnswer, servePair, type Unserved } from './pd-flow.js';
 import { servePlain, wholePods } from './plain-flow.js';
 import type { Room } from './room.js';

@@ -113,7 +113,8 @@ export class SplicedBody {
     if (added.length > 0 && count > dropped.length) added.unshift(comma);
     cuts.push(...removals(dropped));
     cuts.sort((a, b) => a.from - b.from);
-    if (added.length > 0) cuts.push({ from: close, to: close, insert: added.length === 1 ? added[0] : Buffer.concat(added) });
+    if (added.length > 0)
+      cuts.push({ from: close, to: close, insert: added.length === 1 ? added[0] : Buffer.concat(added) });
     return cuts;
   }
 }

@@ -21,7 +21,7 @@ import { Handler } from './handler.js';
 import { defaultLimits, type Limits } from './limits.js';
 import { openaiError } from './openai-error.js';
 import type { Room } from './room.js';
-import { RouterMetrics } from './router-metrics.js';
+import { addGauges, RouterMetrics } from './router-metrics.js';
 
 export interface RouterOptions extends Stores {
   readonly listen: Address;
@@ -43,36 +43,75 @@ export interface RouterOptions extends Stores {
 /** The router: listens at once, and is ready when every store has been listed. */
 export async function startRouter(options: RouterOptions, signal: AbortSignal): Promise<Running> {
   const limits = { ...defaultLimits, ...options.limits };
-  const pool = new EnginePool({ ...defaultPool, ...options.pool });
-  const warn = once(options.logger);
-  const load = new LoadTable();
-  const metrics = new RouterMetrics(options.metrics, () => handler.inFlight, () => pool.size);
-  const directory = new Directory(options, connectorReader(options.profiles), directoryEvents(warn, metrics, load));
-  const { clock = systemClock, random = Math.random } = options;
-  const room: Room = { pool, load, prefix: new PrefixIndex(), limits, metrics, clock, random, warn };
-  const log = new AccessLog(options.accessLog ?? ((lines) => logLines(options.logger, lines)));
-  const handler: Handler = new Handler({ room, directory, hash: await loadPrefixHasher(), log, logger: options.logger, mintId: randomUUID });
+  const room = makeRoom(options, limits);
+  const events = directoryEvents(room.warn, room.metrics, room.load);
+  const directory = new Directory(options, connectorReader(options.profiles), events);
+  const { logger } = options;
+  const log = new AccessLog(options.accessLog ?? ((lines) => logLines(logger, lines)));
+  const hash = await loadPrefixHasher();
+  const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
+  addGauges(
+    options.metrics,
+    () => handler.inFlight,
+    () => room.pool.size,
+  );
   const state = { notReady: () => handler.stopping ?? directory.notReady, metrics: options.metrics };
-
   const server = createHttpServer(limits, (request, response) => {
     if (!answerProbe(request, response, state)) handler.handle(request, response);
   });
-  const address = await listen(server, options.listen);
   const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
-  const drain = async () => {
-    await stopServing(server, handler, limits.drainMs);
+  const close = async () => {
     directory.close();
-    pool.close();
+    room.pool.close();
     log.flush();
     await probes?.stop();
   };
-  let stopped: Promise<void> | undefined;
-  const stop = () => (stopped ??= drain());
-  const onAbort = () => void stop();
-  signal.addEventListener('abort', onAbort, { once: true });
-  const { pods, modelServers, modelRoutes } = options;
+  const address = await listen(server, options.listen).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  return runningUntil(signal, address, syncedAll(options), async () => {
+    await stopServing(server, handler, limits.drainMs);
+    await close();
+  });
+}
+
+function makeRoom(options: RouterOptions, limits: Limits): Room {
+  const { clock = systemClock, random = Math.random } = options;
+  return {
+    pool: new EnginePool({ ...defaultPool, ...options.pool }),
+    load: new LoadTable(),
+    prefix: new PrefixIndex(),
+    metrics: new RouterMetrics(options.metrics),
+    warn: once(options.logger),
+    limits,
+    clock,
+    random,
+  };
+}
+
+function syncedAll({ pods, modelServers, modelRoutes }: Stores): Promise<void> {
   const ready = Promise.all([pods.synced, modelServers.synced, modelRoutes.synced]).then(() => undefined);
   ready.catch(() => undefined); // whoever waits for it hears of it; nobody has to
+  return ready;
+}
+
+/** Stops once, when asked or when the signal says so. */
+function runningUntil(
+  signal: AbortSignal,
+  address: Address,
+  ready: Promise<void>,
+  close: () => Promise<void>,
+): Running {
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    signal.removeEventListener('abort', onAbort);
+    stopped ??= close();
+    return stopped;
+  };
+  const onAbort = () => void stop();
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   return { address, ready, stop, [Symbol.asyncDispose]: stop };
 }
 
@@ -87,7 +126,10 @@ function logLines(logger: Logger, lines: string): void {
   for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
 }
 
-function createHttpServer(limits: Limits, onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server {
+function createHttpServer(
+  limits: Limits,
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,

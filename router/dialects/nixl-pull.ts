@@ -14,7 +14,7 @@ export const nixlPull: Dialect = {
   reads: ['kv_transfer_params'],
   handover: (answer, pair) => {
     const text = answer.text('kv_transfer_params');
-    if (!text || text[0] !== 0x7b) return missing('prefill answered without kv_transfer_params');
+    if (text?.[0] !== 0x7b) return missing('prefill answered without kv_transfer_params');
     return reachable(text, pair);
   },
   decode: (request, handover) => (handover ? request.with({ kv_transfer_params: handover.value }) : request),
@@ -28,7 +28,12 @@ export const nixlPull: Dialect = {
 function reachable(text: Buffer, { prefill, decode }: Pair): Handover {
   const host = SplicedBody.scan(text, (key) => key === 'remote_host');
   const advertised = host.value('remote_host');
-  if (typeof advertised !== 'string' || !leadsNowhere(advertised) || advertised === prefill.ip || prefill.ip === decode.ip) {
+  if (
+    typeof advertised !== 'string' ||
+    !leadsNowhere(advertised) ||
+    advertised === prefill.ip ||
+    prefill.ip === decode.ip
+  ) {
     return { value: new RawJson(text), repairs: [] };
   }
   const repaired = Buffer.concat(host.with({ remote_host: prefill.ip }).parts());
@@ -36,5 +41,12 @@ function reachable(text: Buffer, { prefill, decode }: Pair): Handover {
 }
 
 function leadsNowhere(host: string): boolean {
-  return host === '' || host === '0.0.0.0' || host === '::' || host === '::1' || host === 'localhost' || host.startsWith('127.');
+  return (
+    host === '' ||
+    host === '0.0.0.0' ||
+    host === '::' ||
+    host === '::1' ||
+    host === 'localhost' ||
+    host.startsWith('127.')
+  );
 }

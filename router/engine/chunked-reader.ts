@@ -26,34 +26,38 @@ export class ChunkedReader {
     let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     this.#held = none;
     if (this.#left > 0) rest = this.#large(rest, emit);
-    while (rest.length > 0 && !this.#inTrailers) {
-      const size = sizeLine(rest);
-      if (size === undefined) break;
-      if (size.bytes === 0) {
-        this.#inTrailers = true;
-        rest = rest.subarray(size.end - 2); // the empty line ends the trailers, also when there are none
-        break;
-      }
-      const end = size.end + size.bytes + 2;
-      if (end > rest.length) {
-        if (size.bytes <= largestHeld) break;
-        return this.#startLarge(rest, size, emit);
-      }
-      if (rest[end - 2] !== 13 || rest[end - 1] !== 10) throw new ProtocolError('a chunk is longer than it says');
-      emit(rest.subarray(size.end, end - 2), rest.subarray(0, end));
-      rest = rest.subarray(end);
-    }
+    if (!this.#inTrailers) rest = this.#wholeChunks(rest, emit);
     if (this.#inTrailers) return this.#trailers(rest);
     // A copy, so that a few waiting bytes do not keep a whole read buffer alive.
     this.#held = rest.length === 0 ? none : Buffer.from(rest);
     return false;
   }
 
-  #startLarge(rest: Buffer, size: { bytes: number; end: number }, emit: EmitChunk): boolean {
-    const payload = rest.subarray(size.end, Math.min(rest.length, size.end + size.bytes));
-    emit(payload, rest);
-    this.#left = size.end + size.bytes + 2 - rest.length;
-    return false;
+  /** Emits chunk after chunk; returns what is left, which is less than a chunk, or the trailers. */
+  #wholeChunks(bytes: Buffer, emit: EmitChunk): Buffer {
+    let at = 0;
+    while (at < bytes.length) {
+      const size = sizeLine(bytes, at);
+      if (size === undefined) break;
+      if (size.bytes === 0) {
+        this.#inTrailers = true;
+        return bytes.subarray(size.end - 2); // the empty line ends the trailers, also when there are none
+      }
+      const end = size.end + size.bytes + 2;
+      if (end > bytes.length) return this.#unfinished(bytes, at, size, emit);
+      if (bytes[end - 2] !== 13 || bytes[end - 1] !== 10) throw new ProtocolError('a chunk is longer than it says');
+      emit(bytes.subarray(size.end, end - 2), bytes.subarray(at, end));
+      at = end;
+    }
+    return bytes.subarray(at);
+  }
+
+  #unfinished(bytes: Buffer, at: number, size: SizeLine, emit: EmitChunk): Buffer {
+    if (size.bytes <= largestHeld) return bytes.subarray(at);
+    const payload = bytes.subarray(size.end, Math.min(bytes.length, size.end + size.bytes));
+    emit(payload, bytes.subarray(at));
+    this.#left = size.end + size.bytes + 2 - bytes.length;
+    return none;
   }
 
   #large(bytes: Buffer, emit: EmitChunk): Buffer {
@@ -80,30 +84,38 @@ export class ChunkedReader {
   }
 }
 
-/** Reads `SIZE[;extension]\r\n`; undefined while the line is not whole. */
-function sizeLine(bytes: Buffer): { bytes: number; end: number } | undefined {
-  let at = 0;
+interface SizeLine {
+  readonly bytes: number;
+  /** Offset after the line. */
+  readonly end: number;
+}
+
+/** Reads `SIZE[;extension]\r\n` at `from`; undefined while the line is not whole. */
+function sizeLine(bytes: Buffer, from: number): SizeLine | undefined {
+  let at = from;
   let size = 0;
   for (let digit = hexOf(bytes[at]); digit >= 0; digit = hexOf(bytes[at])) {
     size = size * 16 + digit;
     at += 1;
-    if (at > 12) throw new ProtocolError('a chunk size is too large');
+    if (at - from > 12) throw new ProtocolError('a chunk size is too large');
   }
   if (at === bytes.length) return undefined;
-  if (at === 0) throw new ProtocolError('a chunk does not start with its size');
+  if (at === from) throw new ProtocolError('a chunk does not start with its size');
   if (bytes[at] === 13 && bytes[at + 1] === 10) return { bytes: size, end: at + 2 };
   return extension(bytes, at, size);
 }
 
-function extension(bytes: Buffer, at: number, size: number): { bytes: number; end: number } | undefined {
+function extension(bytes: Buffer, at: number, size: number): SizeLine | undefined {
   const first = bytes[at];
-  if (first !== 0x3b && first !== 0x20 && first !== 0x09 && first !== 13) throw new ProtocolError('a chunk size is not legal');
+  if (first !== 0x3b && first !== 0x20 && first !== 0x09 && first !== 13)
+    throw new ProtocolError('a chunk size is not legal');
   const line = bytes.indexOf(10, at);
   if (line < 0) {
-    if (bytes.length > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
+    if (bytes.length - at > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
     return undefined;
   }
-  if (bytes[line - 1] !== 13 || bytes.indexOf(13, at) !== line - 1) throw new ProtocolError('a bare line end in a chunk size');
+  if (bytes[line - 1] !== 13 || bytes.indexOf(13, at) !== line - 1)
+    throw new ProtocolError('a bare line end in a chunk size');
   return { bytes: size, end: line + 1 };
 }
 

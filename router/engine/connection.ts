@@ -92,18 +92,19 @@ export class EngineConnection {
   #onHeadBytes(bytes: Buffer): void {
     const all = this.#waiting ? Buffer.concat([this.#waiting, bytes]) : bytes;
     const end = all.indexOf('\r\n\r\n');
-    if (end > largestHead || (end < 0 && all.length > largestHead)) throw new ProtocolError('the response head is too large');
+    if ((end < 0 ? all.length : end) > largestHead) throw new ProtocolError('the response head is too large');
     this.#waiting = end < 0 ? all : undefined;
-    if (end < 0) return;
-    const head = parseHead(all.toString('latin1', 0, end));
-    const rest = all.subarray(end + 4);
+    if (end >= 0) this.#onHead(parseHead(all.toString('latin1', 0, end)), all.subarray(end + 4));
+  }
+
+  #onHead(head: ResponseHead, rest: Buffer): void {
     if (head.status === 101) throw new ProtocolError('the engine wants to switch protocols');
-    if (head.status < 200) {
-      if (rest.length > 0) this.#onHeadBytes(rest);
-      return;
-    }
-    this.#begin(head);
-    if (rest.length > 0 && this.#exchange) this.#onBodyBytes(rest);
+    const isInterim = head.status < 200;
+    if (!isInterim) this.#begin(head);
+    if (rest.length === 0) return;
+    if (isInterim) this.#onHeadBytes(rest);
+    else if (this.#exchange) this.#onBodyBytes(rest);
+    else this.socket.destroy(); // more than the answer: nothing on this connection can be trusted
   }
 
   #begin(head: ResponseHead): void {

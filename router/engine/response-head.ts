@@ -1,7 +1,9 @@
 import { ProtocolError } from './failure.js';
 
 /** How the end of a body is told. */
-export type Framing = { readonly by: 'length'; readonly bytes: number } | { readonly by: 'chunks' | 'close' | 'nothing' };
+export type Framing =
+  | { readonly by: 'length'; readonly bytes: number }
+  | { readonly by: 'chunks' | 'close' | 'nothing' };
 
 export interface ResponseHead {
   readonly status: number;
@@ -30,7 +32,6 @@ const endsHere = new Set([
 ]);
 
 interface Seen {
-  readonly minor: string;
   length: string | undefined;
   transferEncoding: string | undefined;
   connection: string;
@@ -47,7 +48,21 @@ export function parseHead(text: string): ResponseHead {
   const lines = text.split('\r\n');
   const status = statusLine.exec(lines[0] ?? '');
   if (!status) throw new ProtocolError('the response does not start with an HTTP/1.x status line');
-  const seen: Seen = { minor: status[1] ?? '1', length: undefined, transferEncoding: undefined, connection: '', contentType: '' };
+  const [, minor, digits] = status;
+  const seen: Seen = { length: undefined, transferEncoding: undefined, connection: '', contentType: '' };
+  const headers = readFields(lines, seen);
+  const code = Number(digits);
+  const framing = framingOf(code, seen);
+  return {
+    status: code,
+    headers: seen.connection === '' ? headers : withoutNamed(headers, seen.connection),
+    framing,
+    reusable: framing.by !== 'close' && keepsAlive(minor === '1', seen.connection),
+    contentType: mediaType(seen.contentType),
+  };
+}
+
+function readFields(lines: readonly string[], seen: Seen): string[] {
   const headers: string[] = [];
   for (let i = 1; i < lines.length; i += 1) {
     const field = fieldLine.exec(lines[i] ?? '');
@@ -55,16 +70,10 @@ export function parseHead(text: string): ResponseHead {
     const [, name = '', value = ''] = field;
     if (note(seen, name.toLowerCase(), value)) headers.push(name, value);
   }
-  const code = Number(status[2]);
-  const framing = framingOf(code, seen);
-  return {
-    status: code,
-    headers: seen.connection === '' ? headers : withoutNamed(headers, seen.connection),
-    framing,
-    reusable: framing.by !== 'close' && keepsAlive(seen),
-    contentType: (seen.contentType.split(';')[0] ?? '').trim().toLowerCase(),
-  };
+  return headers;
 }
+
+const mediaType = (contentType: string): string => (contentType.split(';')[0] ?? '').trim().toLowerCase();
 
 /** Takes note of a header that matters here; true when it is passed on. */
 function note(seen: Seen, name: string, value: string): boolean {
@@ -99,9 +108,9 @@ function framingOf(status: number, { length, transferEncoding }: Seen): Framing 
   return length === undefined ? { by: 'close' } : { by: 'length', bytes: Number(length) };
 }
 
-function keepsAlive({ minor, connection }: Seen): boolean {
+function keepsAlive(byDefault: boolean, connection: string): boolean {
   const named = connection.split(',').map((token) => token.trim());
-  return minor === '1' ? !named.includes('close') : named.includes('keep-alive');
+  return byDefault ? !named.includes('close') : named.includes('keep-alive');
 }
 
 /** A Connection header also names other headers that end here. */

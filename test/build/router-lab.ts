@@ -1,8 +1,8 @@
 /** A router over stores that a test fills, beside engines on their own loopback addresses: real sockets, no cluster. */
 import { createHash } from 'node:crypto';
 import type { Test } from 'tap';
-import { startRouter } from '../../router/start.js';
 import type { Limits } from '../../router/limits.js';
+import { startRouter } from '../../router/start.js';
 import type { Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
 import type { ModelRoute, ModelServer } from '../../src/api/types.js';
@@ -20,7 +20,11 @@ export interface Cluster {
 
 export const emptyCluster = (): Cluster => {
   const map = { logger: silentLogger, same: () => false };
-  return { pods: new ObjectMap<Pod>(map), modelServers: new ObjectMap<ModelServer>(map), modelRoutes: new ObjectMap<ModelRoute>(map) };
+  return {
+    pods: new ObjectMap<Pod>(map),
+    modelServers: new ObjectMap<ModelServer>(map),
+    modelRoutes: new ObjectMap<ModelRoute>(map),
+  };
 };
 
 export interface PodWanted {
@@ -53,7 +57,11 @@ export function podOf({ name, ip, role, group = 'm-0', labels: more, ready = tru
   };
 }
 
-export function serverOf(port: number, spec: Partial<ModelServer['spec']> = {}, annotations: Record<string, string> = {}): ModelServer {
+export function serverOf(
+  port: number,
+  spec: Partial<ModelServer['spec']> = {},
+  annotations: Record<string, string> = {},
+): ModelServer {
   return {
     metadata: { name: 'm', namespace: 'default', annotations },
     spec: {
@@ -100,7 +108,10 @@ export interface LabOptions {
 }
 
 /** Starts a router over these objects; it stops with the test. */
-export async function routerLab(t: Test, { pods, server, route = routeOf('tiny'), limits = {} }: LabOptions): Promise<RouterLab> {
+export async function routerLab(
+  t: Test,
+  { pods, server, route = routeOf('tiny'), limits = {} }: LabOptions,
+): Promise<RouterLab> {
   const cluster = emptyCluster();
   cluster.pods.replaceAll(pods.map(podOf));
   cluster.modelServers.replaceAll([server]);

@@ -52,7 +52,10 @@ export function candidatesOf(endpoints: readonly Endpoint[]): Candidates {
       continue;
     }
     let group = groups.get(endpoint.group);
-    if (!group) groups.set(endpoint.group, (group = { prefill: [], decode: [] }));
+    if (!group) {
+      group = { prefill: [], decode: [] };
+      groups.set(endpoint.group, group);
+    }
     group[endpoint.side].push(endpoint);
   }
   return { groups, aggregated };
@@ -60,19 +63,28 @@ export function candidatesOf(endpoints: readonly Endpoint[]): Candidates {
 
 /** The pair of least expected work, both pods of one group and of one KV fingerprint; or why there is none, for a person. */
 export function choosePair(candidates: Candidates, asked: Asked): Pair | { readonly none: string } {
-  let best: { pair: Pair; cost: number } | undefined;
-  for (const group of candidates.groups.values()) {
-    const prefills = cheapest(group.prefill, asked, prefillCost);
-    const decodes = cheapest(group.decode, asked, decodeCost);
-    for (const p of prefills) {
-      for (const d of decodes) {
-        if (!sameFingerprint(p.endpoint, d.endpoint)) continue;
-        const cost = p.cost + d.cost + linkWeight * linkCost(p.endpoint, d.endpoint);
-        if (!best || cost < best.cost) best = { pair: { prefill: p.endpoint, decode: d.endpoint }, cost };
-      }
+  let best: Scored | undefined;
+  for (const group of candidates.groups.values()) best = bestInGroup(group, asked, best);
+  return best?.pair ?? { none: whyNoPair(candidates, asked.without) };
+}
+
+interface Scored {
+  readonly pair: Pair;
+  readonly cost: number;
+}
+
+/** The best pair of this group when it is better than `best`, else `best`. */
+function bestInGroup(group: Group, asked: Asked, best: Scored | undefined): Scored | undefined {
+  const decodes = cheapest(group.decode, asked, decodeCost);
+  let found = best;
+  for (const prefill of cheapest(group.prefill, asked, prefillCost)) {
+    for (const decode of decodes) {
+      if (!sameFingerprint(prefill.endpoint, decode.endpoint)) continue;
+      const cost = prefill.cost + decode.cost + linkWeight * linkCost(prefill.endpoint, decode.endpoint);
+      if (!found || cost < found.cost) found = { pair: { prefill: prefill.endpoint, decode: decode.endpoint }, cost };
     }
   }
-  return best?.pair ?? { none: whyNoPair(candidates, asked.without) };
+  return found;
 }
 
 /** The pod of least load among those that may take a whole request. */

@@ -11,7 +11,9 @@ export interface DialectChoice {
 }
 
 /** What the arguments of a pod's engine say about its KV connector; undefined when they say nothing readable. */
-export type ReadConnector = (pod: Pod) => { readonly connector: string; readonly dialect: string | undefined } | undefined;
+export type ReadConnector = (
+  pod: Pod,
+) => { readonly connector: string; readonly dialect: string | undefined } | undefined;
 
 /** The dialect of two plain calls, of which nothing links the second to the first. */
 export const unlinked = 'two-step';
@@ -35,13 +37,18 @@ export function chooseDialect(server: ModelServer, pods: readonly Pod[], read: R
   const written = server.spec.kvConnector?.type;
   const named = written === undefined ? undefined : byConnectorType[written];
   if (written === 'mooncake' && readable?.dialect === 'mooncake') {
-    return { dialect: 'mooncake', from: 'arguments', because: `the pods run ${readable.connector}, upstream's newer protocol` };
+    return {
+      dialect: 'mooncake',
+      from: 'arguments',
+      because: `the pods run ${readable.connector}, upstream's newer protocol`,
+    };
   }
-  if (named !== undefined) return { dialect: named, from: 'kvConnector', because: `spec.kvConnector.type is ${written}` };
+  if (named !== undefined)
+    return { dialect: named, from: 'kvConnector', because: `spec.kvConnector.type is ${written}` };
   if (readable?.dialect !== undefined) {
     const because = `spec.kvConnector is absent, and the pods run ${readable.connector}`;
     return { dialect: readable.dialect, from: 'arguments', because };
   }
-  const because = 'neither spec.kvConnector nor a label nor the pods\' arguments name a KV connector';
+  const because = "neither spec.kvConnector nor a label nor the pods' arguments name a KV connector";
   return { dialect: unlinked, from: 'nothing', because };
 }

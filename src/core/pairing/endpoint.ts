@@ -60,22 +60,25 @@ export function selectedPods(server: ModelServer, pods: readonly Pod[]): readonl
 export function endpointOf(server: ModelServer, pod: Pod): Endpoint | undefined {
   if (!isServing(pod) || isWorker(pod)) return undefined;
   const { workloadPort, workloadSelector } = server.spec;
-  const own = pod.metadata.labels ?? {};
+  const { labels: own = {}, name = '', namespace = '', uid = `${namespace}/${name}` } = pod.metadata;
   const side = sideOf(workloadSelector.pdGroup, own);
-  const name = pod.metadata.name ?? '';
   return {
-    uid: pod.metadata.uid ?? `${pod.metadata.namespace ?? ''}/${name}`,
+    uid,
     name,
-    namespace: pod.metadata.namespace ?? '',
-    ip: pod.status?.podIP ?? '',
+    namespace,
+    ip: String(pod.status?.podIP),
     port: workloadPort.port,
     tls: workloadPort.protocol === 'https',
-    group: side === 'aggregated' ? undefined : own[workloadSelector.pdGroup?.groupKey ?? ''],
+    group: groupOf(workloadSelector.pdGroup, side, own),
     side,
     fingerprint: own[tandemKeys.kvFingerprint.key],
     domains: domainsOf(own),
     dialect: own[tandemKeys.dialect.key],
   };
+}
+
+function groupOf(pdGroup: PdGroup, side: Side, own: Labels): string | undefined {
+  return pdGroup && side !== 'aggregated' ? own[pdGroup.groupKey] : undefined;
 }
 
 type PdGroup = ModelServer['spec']['workloadSelector']['pdGroup'];

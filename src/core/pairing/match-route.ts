@@ -108,7 +108,10 @@ function oldestFirst(a: ModelRoute, b: ModelRoute): number {
 }
 
 function patternsOf({ spec }: ModelRoute): readonly string[] {
-  const matches = spec.rules.flatMap(({ modelMatch }) => [modelMatch?.uri, ...Object.values(modelMatch?.headers ?? {})]);
+  const matches = spec.rules.flatMap(({ modelMatch }) => [
+    modelMatch?.uri,
+    ...Object.values(modelMatch?.headers ?? {}),
+  ]);
   return matches.flatMap((match) => (match?.regex === undefined ? [] : [match.regex]));
 }
 

@@ -9,7 +9,10 @@ export type Node =
 
 type Accepts = (code: number) => boolean;
 
-const inRange = (from: number, to: number): Accepts => (code) => code >= from && code <= to;
+const inRange =
+  (from: number, to: number): Accepts =>
+  (code) =>
+    code >= from && code <= to;
 const not =
   (accepts: Accepts): Accepts =>
   (code) =>
@@ -117,12 +120,19 @@ class Reader {
     if (this.#take('*')) return { min: 0, max: undefined };
     if (this.#take('+')) return { min: 1, max: undefined };
     if (this.#take('?')) return { min: 0, max: 1 };
+    return this.#counted();
+  }
+
+  /** `{2}`, `{2,}` or `{2,5}`; a brace that is none of these stands for itself. */
+  #counted(): { min: number; max: number | undefined } | undefined {
     const counted = /^\{(\d+)(,?)(\d*)\}/.exec(this.#text.slice(this.at, this.at + 12));
     if (!counted) return undefined;
     this.at += counted[0].length;
     const min = Number(counted[1]);
-    const max = counted[2] === '' ? min : counted[3] === '' ? undefined : Number(counted[3]);
-    if (min > maxRepeat || (max ?? min) > maxRepeat || (max ?? min) < min) throw new Refused('a repetition out of range');
+    const open = counted[3] === '' ? undefined : Number(counted[3]);
+    const max = counted[2] === '' ? min : open;
+    const most = max ?? min;
+    if (most > maxRepeat || most < min) throw new Refused('a repetition out of range');
     return { min, max };
   }
 
@@ -151,7 +161,8 @@ class Reader {
   }
 
   #group(): Node {
-    if ((this.#depth += 1) > maxDepth) throw new Refused('groups too deep');
+    this.#depth += 1;
+    if (this.#depth > maxDepth) throw new Refused('groups too deep');
     const outer = this.#fold;
     if (this.#take('?') && this.#flags()) {
       this.#depth -= 1;
