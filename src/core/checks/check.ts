@@ -11,26 +11,40 @@ import { subjectOf } from './subject.js';
 
 /** All findings about a ModelServing, errors first; judge the expanded object, so that what Tandem adds is not missed. */
 export function checkServing(reading: ServingReading, context: CheckContext): readonly Finding[] {
-  const subject = subjectOf(reading, context);
+  const near = nearby(reading.serving, context);
+  const subject = subjectOf(reading, near);
   const own = servingRules.flatMap((row) => [...apply(row, subject)]);
-  const linked = (context.modelServers ?? []).flatMap((server) => [...checkLink(server, reading, 'serving', context)]);
+  const linked = (near.modelServers ?? []).flatMap((server) => [...checkLink(server, reading, 'serving', near)]);
   return sorted([...own, ...linked], reading.serving);
 }
 
 /** All findings about a ModelServer, errors first. */
 export function checkModelServer(server: ModelServer, context: CheckContext): readonly Finding[] {
-  const own = serverRules.flatMap((row) => [...apply(row, { server, context })]);
-  const servings = context.modelServings ?? [];
-  const linked = servings.flatMap((serving) => [...checkLink(server, serving, 'server', context)]);
+  const near = nearby(server, context);
+  const own = serverRules.flatMap((row) => [...apply(row, { server, context: near })]);
+  const servings = near.modelServings ?? [];
+  const linked = servings.flatMap((serving) => [...checkLink(server, serving, 'server', near)]);
   return sorted([...own, ...linked], server);
 }
 
 /** All findings about a ModelRoute, errors first. */
 export function checkModelRoute(route: ModelRoute, context: CheckContext): readonly Finding[] {
   return sorted(
-    routeRules.flatMap((row) => [...apply(row, { route, context })]),
+    routeRules.flatMap((row) => [...apply(row, { route, context: nearby(route, context) })]),
     route,
   );
+}
+
+/** Only what is in the object's own namespace: the rest neither serves it nor is its author's to know. */
+function nearby({ metadata: { namespace = 'default' } }: KubeObject, context: CheckContext): CheckContext {
+  const isNear = ({ metadata }: KubeObject) => (metadata.namespace ?? 'default') === namespace;
+  const { modelServings, modelServers, modelRoutes, ...rest } = context;
+  return {
+    ...rest,
+    ...(modelServings && { modelServings: modelServings.filter(({ serving }) => isNear(serving)) }),
+    ...(modelServers && { modelServers: modelServers.filter(isNear) }),
+    ...(modelRoutes && { modelRoutes: modelRoutes.filter(isNear) }),
+  };
 }
 
 /** Rule codes that the object's own annotation takes out. */
