@@ -44,10 +44,9 @@ interface Repetition {
 
 /** True when it ended with a success; false when it was aborted or, for startup and liveness, gave up. */
 async function repeat({ kind, probe, untilSuccess, scale, listener, signal, run }: Repetition): Promise<boolean> {
-  const { initialDelaySeconds = 0, periodSeconds = 10 } = probe;
-  const period = Math.max(5, periodSeconds * scale.probeSecondMs);
+  const { delay, period } = timesOf(probe, scale);
   const streak = new Streak(probe);
-  await pause(initialDelaySeconds * scale.probeSecondMs, signal);
+  await pause(delay, signal);
   while (!signal.aborted) {
     const { ok, message } = await run();
     if (signal.aborted) return false;
@@ -59,6 +58,12 @@ async function repeat({ kind, probe, untilSuccess, scale, listener, signal, run 
   }
   return false;
 }
+
+/** Milliseconds before the first attempt and between two; never so short that the probes load the machine. */
+const timesOf = ({ initialDelaySeconds = 0, periodSeconds = 10 }: Probe, { probeSecondMs }: Scale) => ({
+  delay: initialDelaySeconds * probeSecondMs,
+  period: Math.max(5, periodSeconds * probeSecondMs),
+});
 
 /** Equal results in a row, counted against the probe's thresholds. */
 class Streak {
