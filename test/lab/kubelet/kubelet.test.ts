@@ -1,0 +1,266 @@
+/** The lab's kubelet on a real API server: what it makes of pods, and what is left of them. */
+import t, { type Test } from 'tap';
+import type { Condition, Container, Node, Pod } from '../../../src/api/kube.js';
+import type { KubeClient } from '../../../src/kube/client.js';
+import { connectCluster } from '../../../src/kube/http-client.js';
+import { loadConnection } from '../../../src/kube/kubeconfig.js';
+import { type Reflector, startReflector } from '../../../src/kube/reflector.js';
+import { events, nodes, pods } from '../../../src/kube/resources.js';
+import { parseFleet } from '../../../src/lab/fleet/fleet.js';
+import { type Kubelet, startKubelet } from '../../../src/lab/kubelet/start.js';
+import { loadProfiles } from '../../../src/settings/profiles.js';
+import { silentLogger } from '../../../src/telemetry/log.js';
+import { locateControlPlane, missingControlPlane } from '../../control-plane/locate.js';
+import { startControlPlane } from '../../control-plane/start.js';
+
+const fleet = parseFleet(
+  `groups:
+  - name: gpu-r1
+    count: 2
+    capacity: { cpu: "8", memory: 64Gi, pods: "20", nvidia.com/gpu: "8", huawei.com/ascend-1980: "8" }
+    levels: { leaf: r1 }
+`,
+  'test',
+);
+
+interface Cluster {
+  readonly client: KubeClient;
+  readonly store: Reflector<Pod>;
+  readonly kubelet: Kubelet;
+}
+
+/** Resolves with the pod as soon as the store shows it as the condition wants; undefined once it is gone. */
+function until(
+  store: Reflector<Pod>,
+  name: string,
+  holds: (pod: Pod | undefined) => boolean,
+): Promise<Pod | undefined> {
+  return new Promise((resolve) => {
+    const look = () => {
+      const pod = store.get('default', name);
+      if (!holds(pod)) return;
+      stop();
+      resolve(pod);
+    };
+    const stop = store.subscribe(look);
+    queueMicrotask(look);
+  });
+}
+
+const condition = (pod: Pod | undefined, type: string): Condition | undefined =>
+  pod?.status?.conditions?.find((one) => one.type === type);
+const isReady = (pod: Pod | undefined): boolean => condition(pod, 'Ready')?.status === 'True';
+const isGone = (pod: Pod | undefined): boolean => pod === undefined;
+
+function podOn(node: string, name: string, container: Partial<Container>, spec: Partial<Pod['spec']> = {}): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 5,
+      containers: [{ name: 'main', image: 'vllm/vllm-openai:v0.32.0', ...container }],
+      ...spec,
+    },
+  };
+}
+
+const nixlConfig = '{"kv_connector":"NixlConnector","kv_role":"kv_both"}';
+const engineContainer: Partial<Container> = {
+  command: ['vllm', 'serve'],
+  args: ['/models/tiny', '--served-model-name', 'tiny', '--port', '8000', '--kv-transfer-config', nixlConfig],
+  env: [
+    { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+    { name: 'VLLM_NIXL_SIDE_CHANNEL_HOST', value: '$(POD_IP)' },
+  ],
+  ports: [{ name: 'http', containerPort: 8000 }],
+  startupProbe: { httpGet: { path: '/health', port: 'http' }, periodSeconds: 2, failureThreshold: 60 },
+  readinessProbe: { httpGet: { path: '/health', port: 8000 }, periodSeconds: 5 },
+  livenessProbe: { tcpSocket: { port: 8000 }, periodSeconds: 5 },
+};
+
+async function post(
+  ip: string,
+  path: string,
+  body: unknown,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const headers = { 'content-type': 'application/json', connection: 'close' };
+  const answer = await fetch(`http://${ip}:8000${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+}
+
+t.test('the kubelet', { skip: locateControlPlane() ? false : missingControlPlane }, async (t) => {
+  const plane = await startControlPlane();
+  if (!plane) throw new Error(missingControlPlane);
+  t.teardown(() => plane.stop());
+  const abort = new AbortController();
+  const connection = await loadConnection({ file: plane.kubeconfig, env: {} });
+  const client = connectCluster(connection, { signal: abort.signal, userAgent: 'test' });
+  const store = startReflector<Pod>(client, pods, { signal: abort.signal, logger: silentLogger });
+  await store.synced;
+  const kubelet = await startKubelet({ client, nodes: fleet, profiles: await loadProfiles() }, abort.signal);
+  await kubelet.ready;
+  t.teardown(async () => {
+    await kubelet.stop();
+    abort.abort();
+    await store.stopped;
+    await client[Symbol.asyncDispose]();
+  });
+  const cluster = { client, store, kubelet };
+  for (const [title, scenario] of Object.entries(scenarios)) await t.test(title, (t) => scenario(t, cluster));
+});
+
+const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<void>>> = {
+  'registers its nodes Ready, untainted, with capacity, labels and address': async (t, { client }) => {
+    const node = await client.get<Node>(nodes, { name: 'gpu-r1-01' });
+    t.equal(node.status?.allocatable?.['nvidia.com/gpu'], '8');
+    t.equal(node.metadata.labels?.['topology.tandem.dev/leaf'], 'r1');
+    t.equal(node.status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
+    t.same(node.spec?.taints ?? [], []);
+    t.match(node.status?.addresses, [{ type: 'InternalIP', address: /^127\./ }, { type: 'Hostname' }]);
+  },
+
+  'runs a pair of engines that hand KV over between two pods': async (t, { client, store, kubelet }) => {
+    const spec = { initContainers: [{ name: 'downloader', image: 'ghcr.io/volcano-sh/downloader:latest' }] };
+    await client.create(pods, podOn('gpu-r1-01', 'prefill', engineContainer, spec));
+    await client.create(pods, podOn('gpu-r1-02', 'decode', engineContainer));
+    const prefill = await until(store, 'prefill', isReady);
+    const decode = await until(store, 'decode', isReady);
+    t.match(prefill?.status, {
+      phase: 'Running',
+      podIP: /^127\./,
+      hostIP: /^127\./,
+      startTime: /Z$/,
+      initContainerStatuses: [{ name: 'downloader', ready: false, state: { terminated: { exitCode: 0 } } }],
+      containerStatuses: [{ name: 'main', started: true, ready: true, restartCount: 0, state: { running: {} } }],
+    });
+    for (const type of ['Initialized', 'ContainersReady', 'PodScheduled', 'PodReadyToStartContainers']) {
+      t.equal(condition(prefill, type)?.status, 'True', type);
+    }
+    const messages = [{ role: 'user', content: 'which pod answers?' }];
+    const ask = { model: 'tiny', messages, max_tokens: 6 };
+    const params = { do_remote_decode: true, do_remote_prefill: false };
+    const first = await post(prefill?.status?.podIP ?? '', '/v1/chat/completions', {
+      ...ask,
+      max_tokens: 1,
+      kv_transfer_params: params,
+    });
+    t.match(first.body['kv_transfer_params'], { remote_host: prefill?.status?.podIP, remote_port: 5600 });
+    t.equal(kubelet.blocksHeld() > 0, true);
+    const second = await post(decode?.status?.podIP ?? '', '/v1/chat/completions', {
+      ...ask,
+      kv_transfer_params: first.body['kv_transfer_params'],
+    });
+    t.equal(second.status, 200);
+    t.equal(kubelet.blocksHeld(), 0, 'nothing is stranded');
+    t.equal(kubelet.engineOf('default', 'decode')?.stats().transfers, 1);
+  },
+
+  'restarts an engine whose core died, and counts it': async (t, { store, kubelet }) => {
+    kubelet.engineOf('default', 'decode')?.die('test');
+    const restarted = await until(
+      store,
+      'decode',
+      (pod) => pod?.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod),
+    );
+    t.match(restarted?.status?.containerStatuses?.[0]?.['lastState'], {
+      terminated: { exitCode: 1, reason: 'Error', message: 'test' },
+    });
+  },
+
+  'leaves nothing of a deleted pod but its events': async (t, { client, store, kubelet }) => {
+    const ip = store.get('default', 'decode')?.status?.podIP ?? '';
+    await client.delete(pods, { namespace: 'default', name: 'decode' });
+    await client.delete(pods, { namespace: 'default', name: 'prefill' });
+    await Promise.all([until(store, 'decode', isGone), until(store, 'prefill', isGone)]);
+    await t.rejects(fetch(`http://${ip}:8000/health`));
+    t.same(kubelet.engines(), []);
+    const seen = await client.list<{ metadata: object; reason: string; involvedObject: { name: string } }>(events, {
+      namespace: 'default',
+      fieldSelector: 'involvedObject.name=decode',
+    });
+    const reasons = new Set(seen.items.map(({ reason }) => reason));
+    for (const reason of ['Pulled', 'Created', 'Started', 'Killing']) t.ok(reasons.has(reason), reason);
+  },
+
+  'waits with a drain hook until the engine is idle': async (t, { client, store, kubelet }) => {
+    const preStop = { exec: { command: ['sh', '-c', 'until curl -s localhost:8000/metrics; do :; done'] } };
+    const pod = podOn(
+      'gpu-r1-01',
+      'drained',
+      { ...engineContainer, lifecycle: { preStop } },
+      { terminationGracePeriodSeconds: 600 },
+    );
+    await client.create(pods, pod);
+    const running = await until(store, 'drained', isReady);
+    const engine = kubelet.engineOf('default', 'drained');
+    const ask = { messages: [{ role: 'user', content: 'hello' }], max_tokens: 100, ignore_eos: true };
+    const answer = post(running?.status?.podIP ?? '', '/v1/chat/completions', ask);
+    await engine?.untilSeen((seen) => seen.length === 1);
+    await client.delete(pods, { namespace: 'default', name: 'drained' });
+    const { body } = await answer;
+    t.match(body, { choices: [{ finish_reason: 'length' }], usage: { completion_tokens: 100 } }, 'not cut');
+    await until(store, 'drained', isGone);
+  },
+
+  'cuts what outlives the grace period': async (t, { client, store, kubelet }) => {
+    const preStop = { exec: { command: ['sh', '-c', 'until curl -s localhost:8000/metrics; do :; done'] } };
+    const pod = podOn(
+      'gpu-r1-01',
+      'stubborn',
+      { ...engineContainer, lifecycle: { preStop } },
+      { terminationGracePeriodSeconds: 2 },
+    );
+    await client.create(pods, pod);
+    const running = await until(store, 'stubborn', isReady);
+    const engine = kubelet.engineOf('default', 'stubborn');
+    const ask = { messages: [{ role: 'user', content: 'count' }], max_tokens: 30_000, ignore_eos: true };
+    const answer = post(running?.status?.podIP ?? '', '/v1/chat/completions', ask);
+    await engine?.untilSeen((seen) => seen.length === 1);
+    await client.delete(pods, { namespace: 'default', name: 'stubborn' });
+    t.match((await answer).body, { choices: [{ finish_reason: 'abort' }] }, 'as a real engine answers SIGTERM');
+    await until(store, 'stubborn', isGone);
+  },
+
+  'runs a pod without an engine as it is': async (t, { client, store }) => {
+    const pod = podOn('gpu-r1-01', 'nginx', { image: 'nginx', ports: [{ containerPort: 8000 }] });
+    await client.create(pods, pod);
+    const running = await until(store, 'nginx', isReady);
+    t.equal((await fetch(`http://${running?.status?.podIP}:8000/`, { headers: { connection: 'close' } })).status, 200);
+    await client.delete(pods, { namespace: 'default', name: 'nginx' }, { gracePeriodSeconds: 0 });
+    await until(store, 'nginx', isGone);
+  },
+
+  'backs off from a pod that cannot start, and says why': async (t, { client, store }) => {
+    const limits = { 'nvidia.com/gpu': '1' };
+    const args = [...(engineContainer.args ?? []), '--tensor-parallel-size', '4'];
+    await client.create(pods, podOn('gpu-r1-01', 'few', { ...engineContainer, args, resources: { limits } }));
+    const waiting = await until(store, 'few', (pod) => (pod?.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 2);
+    t.match(waiting?.status?.containerStatuses?.[0]?.['lastState'], {
+      terminated: { exitCode: 1, message: /needs 4 devices and finds 1/ },
+    });
+    await client.delete(pods, { namespace: 'default', name: 'few' });
+    await until(store, 'few', isGone);
+  },
+
+  'fails a pod that the node has no room for': async (t, { client, store }) => {
+    const limits = { 'nvidia.com/gpu': '9' };
+    await client.create(pods, podOn('gpu-r1-01', 'greedy', { resources: { limits } }));
+    const failed = await until(store, 'greedy', (pod) => pod?.status?.phase === 'Failed');
+    t.match(failed?.status, { reason: 'OutOfnvidia.com/gpu', message: /nvidia\.com\/gpu/ });
+    await client.delete(pods, { namespace: 'default', name: 'greedy' });
+    await until(store, 'greedy', isGone);
+  },
+
+  'waits for a Secret that does not exist': async (t, { client, store }) => {
+    const env = [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: 'absent', key: 'token' } } }];
+    await client.create(pods, podOn('gpu-r1-01', 'secretive', { ...engineContainer, env }));
+    const waiting = await until(store, 'secretive', (pod) =>
+      JSON.stringify(pod?.status).includes('CreateContainerConfigError'),
+    );
+    t.match(JSON.stringify(waiting?.status), /couldn't find key token in secret absent/);
+    await client.delete(pods, { namespace: 'default', name: 'secretive' });
+    await until(store, 'secretive', isGone);
+  },
+};
