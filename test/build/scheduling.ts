@@ -1,0 +1,127 @@
+/** A cluster seen through its API server by tests of schedulers: nodes in leaves, groups of pods, and where they landed. */
+import type { Test } from 'tap';
+import type { Node, Pod } from '../../src/api/kube.js';
+import type { KubeClient, RawObject } from '../../src/kube/client.js';
+import { connectCluster } from '../../src/kube/http-client.js';
+import { loadConnection } from '../../src/kube/kubeconfig.js';
+import { startReflector } from '../../src/kube/reflector.js';
+import { namespaces, nodes as nodeKind, pods as podKind } from '../../src/kube/resources.js';
+import type { ObjectStore } from '../../src/kube/store.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { groupPod, type PodOptions, plainPod } from './cluster.js';
+
+export interface Scheduling {
+  readonly client: KubeClient;
+  readonly nodes: ObjectStore<Node>;
+  readonly pods: ObjectStore<Pod>;
+  /** Resolves with the pods once all of them satisfy the condition. */
+  untilPods(namespace: string, names: readonly string[], holds: (pod: Pod) => boolean): Promise<readonly Pod[]>;
+  namespace(name: string): Promise<void>;
+  create(namespace: string, ...pods: readonly Pod[]): Promise<readonly string[]>;
+  /** Removes all pods of a namespace and resolves when none is left. */
+  clear(namespace: string): Promise<void>;
+}
+
+/** Connects with a kubeconfig and follows nodes and pods; everything ends with the test. */
+export async function openScheduling(t: Test, kubeconfig: string): Promise<Scheduling> {
+  const end = new AbortController();
+  const { signal } = end;
+  const client = connectCluster(await loadConnection({ file: kubeconfig, env: {} }), { signal, userAgent: 'test' });
+  const nodes = startReflector<Node>(client, nodeKind, { signal, logger: silentLogger });
+  const pods = startReflector<Pod>(client, podKind, { signal, logger: silentLogger });
+  t.teardown(async () => {
+    end.abort();
+    await Promise.all([nodes.stopped, pods.stopped]);
+    await client[Symbol.asyncDispose]();
+  });
+  await Promise.all([nodes.synced, pods.synced]);
+  return {
+    client,
+    nodes,
+    pods,
+    untilPods: (namespace, names, holds) =>
+      untilStore(pods, () => {
+        const found = names.flatMap((name) => pods.get(namespace, name) ?? []);
+        return found.length === names.length && found.every(holds) ? found : undefined;
+      }),
+    async namespace(name) {
+      await client.create<RawObject>(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    },
+    async create(namespace, ...given) {
+      for (const pod of given) {
+        const { uid: _, creationTimestamp: __, ...metadata } = pod.metadata;
+        const { status: ___, ...object } = pod;
+        await client.create<Pod>(podKind, { ...object, metadata: { ...metadata, namespace } }, { namespace });
+      }
+      return given.map(({ metadata }) => metadata.name ?? '');
+    },
+    async clear(namespace) {
+      await client.deleteCollection(podKind, { namespace });
+      for (const pod of pods.list().filter(({ metadata }) => metadata.namespace === namespace)) {
+        // No kubelet confirms the end of a bound pod here.
+        await client
+          .delete(podKind, { namespace, name: pod.metadata.name ?? '' }, { gracePeriodSeconds: 0 })
+          .catch(() => undefined);
+      }
+      await untilStore(pods, () =>
+        pods.list().some(({ metadata }) => metadata.namespace === namespace) ? undefined : true,
+      );
+    },
+  };
+}
+
+/** Creates nodes as a kubelet does: with status, and without the taint that admission adds until they are ready. */
+export async function createNodes({ client, nodes }: Scheduling, given: readonly Node[]): Promise<void> {
+  for (const node of given) {
+    const { uid: _, ...metadata } = node.metadata;
+    await client.create<Node>(nodeKind, { ...node, metadata });
+    await client.patch(nodeKind, { name: metadata.name ?? '' }, 'merge', { spec: { taints: null } });
+  }
+  await untilStore(
+    nodes,
+    () =>
+      given.every(
+        ({ metadata }) =>
+          (nodes.get(undefined, metadata.name ?? '')?.spec?.taints ?? []).length === 0 &&
+          nodes.get(undefined, metadata.name ?? '') !== undefined,
+      ) || undefined,
+  );
+}
+
+/** Prefill and decode of `count` groups, all prefills before all decodes, so that groups interleave. */
+export function pairs(count: number, options: PodOptions): Pod[] {
+  const groups = Array.from({ length: count }, (_, group) => group);
+  return [
+    ...groups.map((group) => groupPod('prefill', { ...options, group })),
+    ...groups.map((group) => groupPod('decode', { ...options, group })),
+  ];
+}
+
+/** How many distinct leaves each group's pods are in: `[1, 1, 2]`. */
+export function leavesPerGroup(pods: readonly Pod[]): number[] {
+  const leaves = new Map<string, Set<string>>();
+  for (const { metadata, spec } of pods) {
+    const group = metadata.labels?.['modelserving.volcano.sh/group-name'] ?? '';
+    leaves.set(group, (leaves.get(group) ?? new Set()).add(spec.nodeName?.split('-')[0] ?? '?'));
+  }
+  return [...leaves.values()].map((set) => set.size);
+}
+
+export const isBound = ({ spec }: Pod): boolean => spec.nodeName !== undefined;
+
+export { plainPod };
+
+/** Resolves with the first value that the look gives after a change. */
+export function untilStore<T extends RawObject, R>(store: ObjectStore<T>, look: () => R | undefined): Promise<R> {
+  return new Promise((resolve) => {
+    const tryNow = (): boolean => {
+      const found = look();
+      if (found !== undefined) resolve(found);
+      return found !== undefined;
+    };
+    if (tryNow()) return;
+    const stop = store.subscribe(() => {
+      if (tryNow()) stop();
+    });
+  });
+}

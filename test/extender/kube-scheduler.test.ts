@@ -1,0 +1,125 @@
+/** The extender with a real kube-scheduler, API server and etcd. */
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import t, { type Test } from 'tap';
+import { openExtenderStores } from '../../extender/main.js';
+import { startExtender } from '../../extender/start.js';
+import type { Running } from '../../src/base/running.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
+import { fabric } from '../build/cluster.js';
+import {
+  createNodes,
+  isBound,
+  leavesPerGroup,
+  openScheduling,
+  pairs,
+  plainPod,
+  type Scheduling,
+} from '../build/scheduling.js';
+import { missingControlPlane } from '../control-plane/locate.js';
+import { startControlPlane } from '../control-plane/start.js';
+
+const configuration = new URL('../../../config/scheduler/kube-scheduler.yaml', import.meta.url);
+
+/** Starts the extender on the given port, 0 for any, and waits until it knows the cluster. */
+async function extenderOn(port: number, { client }: Scheduling): Promise<Running & { metrics: Metrics }> {
+  const end = new AbortController();
+  const metrics = new Metrics();
+  const stores = await openExtenderStores({ client }, silentLogger, end.signal);
+  const running = await startExtender(
+    { ...stores, listen: { host: '127.0.0.1', port }, logger: silentLogger, metrics },
+    end.signal,
+  );
+  await running.ready;
+  const stop = async () => {
+    end.abort();
+    await running.stop();
+  };
+  return { ...running, metrics, stop, [Symbol.asyncDispose]: stop };
+}
+
+const plane = await startControlPlane();
+if (plane?.programs['kube-scheduler'] === undefined) {
+  await plane?.stop();
+  t.pass('skipped', { skip: missingControlPlane });
+} else {
+  t.teardown(() => plane.stop());
+  await t.test('with a real kube-scheduler', { timeout: 240_000 }, async (t) => {
+    const cluster = await openScheduling(t, plane.kubeconfig);
+    await createNodes(cluster, fabric(3, 4));
+    let extender = await extenderOn(0, cluster);
+    t.teardown(() => extender.stop());
+    const port = extender.address?.port ?? 0;
+    const text = await readFile(configuration, 'utf8');
+    t.match(text, 'KUBECONFIG_PATH', 'the placeholder that its first lines explain');
+    await plane.startScheduler((kubeconfig) =>
+      text.replaceAll('KUBECONFIG_PATH', kubeconfig).replaceAll('127.0.0.1:9600', `127.0.0.1:${port}`),
+    );
+    await plane.startScheduler((kubeconfig) =>
+      JSON.stringify({
+        apiVersion: 'kubescheduler.config.k8s.io/v1',
+        kind: 'KubeSchedulerConfiguration',
+        clientConnection: { kubeconfig },
+        profiles: [{ schedulerName: 'without-tandem' }],
+      }),
+    );
+    await t.test('six groups that fill the cluster land in one leaf each', async (t) => {
+      await cluster.namespace('with');
+      const names = await cluster.create('with', ...pairs(6, {}));
+      const placed = await cluster.untilPods('with', names, isBound);
+      t.strictSame(leavesPerGroup(placed), [1, 1, 1, 1, 1, 1]);
+      t.match(await extender.metrics.render(), /tandem_extender_answer_seconds_count\{verb="prioritize"\} \d+/);
+      await cluster.clear('with');
+    });
+    await t.test('without the extender they do not', async (t) => {
+      await cluster.namespace('without');
+      const names = await cluster.create('without', ...pairs(6, { spec: { schedulerName: 'without-tandem' } }));
+      const placed = await cluster.untilPods('without', names, isBound);
+      t.not(leavesPerGroup(placed).join(), '1,1,1,1,1,1');
+      await cluster.clear('without');
+    });
+    await t.test('a pod of nobody is scheduled as ever', async (t) => {
+      await cluster.namespace('others');
+      const names = await cluster.create('others', plainPod('nginx'));
+      t.equal((await cluster.untilPods('others', names, isBound)).length, 1);
+    });
+    await t.test('an extender that is killed, garbled, slow or wrong keeps nobody from being scheduled', async (t) => {
+      await cluster.namespace('faults');
+      await extender.stop();
+      const go = async (t: Test, serving: string) => {
+        const names = await cluster.create('faults', ...pairs(1, { serving, devices: 1 }));
+        t.equal((await cluster.untilPods('faults', names, isBound)).length, 2);
+      };
+      await t.test('killed', (t) => go(t, 'killed'));
+      const faults: readonly [string, string | undefined][] = [
+        ['garbage', '{"'],
+        ['a fraction', '[{"Host":"r1-n0","Score":9.5}]'],
+        ['an object', '{}'],
+        ['silence', undefined],
+      ];
+      for (const [name, answer] of faults) {
+        const server = await faulty(port, answer);
+        await t.test(name, (t) => go(t, name.replaceAll(' ', '-')));
+        await new Promise((resolve) => {
+          server.close(resolve);
+          server.closeAllConnections();
+        });
+      }
+      await cluster.clear('faults');
+    });
+    await t.test('once it is back, it is asked again', async (t) => {
+      extender = await extenderOn(port, cluster);
+      await cluster.namespace('back');
+      const names = await cluster.create('back', ...pairs(3, {}));
+      t.strictSame(leavesPerGroup(await cluster.untilPods('back', names, isBound)), [1, 1, 1]);
+    });
+  });
+}
+
+function faulty(port: number, answer: string | undefined): Promise<Server> {
+  const server = createServer((_request, response) => {
+    if (answer !== undefined) response.end(answer);
+  });
+  return new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(server)));
+}
