@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Value } from 'typebox/value';
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml';
+import { describeError } from '../../base/errors.js';
 import { canonicalJson, isObject } from '../../base/json.js';
 import { profileSchemas } from './schema.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profile, Profiles } from './types.js';
@@ -60,13 +61,20 @@ function* readFile({ name, text }: ProfileFile): Iterable<Located | { problem: P
       path: spell(path),
       message,
     });
-    if (document.errors.length > 0) {
-      for (const error of document.errors) yield { problem: brokenYaml(name, lines, error) };
-      continue;
-    }
-    const value: unknown = document.toJS({ maxAliasCount: 0 });
-    if (value !== null) yield* check(value, at);
+    for (const error of document.errors) yield { problem: brokenYaml(name, lines, error) };
+    if (document.errors.length === 0) yield* readDocument(document, at);
   }
+}
+
+function* readDocument(document: Document, at: Located['at']): Iterable<Located | { problem: ProfileProblem }> {
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 0 });
+  } catch (error) {
+    yield { problem: at([], `${describeError(error)}; write the values out instead of using aliases`) };
+    return;
+  }
+  if (value !== null) yield* check(value, at);
 }
 
 function brokenYaml(
@@ -169,7 +177,7 @@ function* unknown(
 ): Iterable<ProfileProblem> {
   for (const [index, name] of named.entries()) {
     if (known.has(name)) continue;
-    yield at([field, index], `no ${kind} profile is called "${name}"; known: ${[...known].join(', ')}`);
+    yield at([field, index], `no ${kind} profile is called "${name}"; known: ${[...known].sort().join(', ')}`);
   }
 }
 
