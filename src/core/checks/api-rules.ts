@@ -55,13 +55,15 @@ export const imagesAreReferences = servingRule({
   because: 'the kubelet cannot pull a name with blanks',
   source: 'kthena-workload 4.2.3',
   *check(subject) {
-    for (const [i, role] of rolesOf(subject).entries()) {
-      for (const part of ['entryTemplate', 'workerTemplate'] as const) {
-        for (const [c, { image }] of (role[part]?.spec?.containers ?? []).entries()) {
-          if (typeof image !== 'string' || image === '' || /^\S+$/.test(image)) continue;
-          const path = `${rolePath(i)}.${part}.spec.containers[${c}].image`;
-          yield finding(path, { saw: image, want: 'an image reference without blanks', fix: 'correct the image' });
-        }
+    const templates = rolesOf(subject).flatMap(({ entryTemplate, workerTemplate }, i) => [
+      [`${rolePath(i)}.entryTemplate`, entryTemplate] as const,
+      [`${rolePath(i)}.workerTemplate`, workerTemplate] as const,
+    ]);
+    for (const [path, template] of templates) {
+      for (const [c, { image }] of (template?.spec?.containers ?? []).entries()) {
+        if (typeof image !== 'string' || image === '' || /^\S+$/.test(image)) continue;
+        const place = { saw: image, want: 'an image reference without blanks', fix: 'correct the image' };
+        yield finding(`${path}.spec.containers[${c}].image`, place);
       }
     }
   },

@@ -34,7 +34,11 @@ export const sameConnector = pairRule({
   },
 });
 
-const kvRoles = ['kv_producer', 'kv_consumer', 'kv_both'];
+/** What a role may say by its name; a role that is called neither prefill nor decode may be any. */
+function kvRolesOf(role: string): readonly string[] {
+  if (/^prefill/i.test(role)) return ['kv_producer', 'kv_both'];
+  return /^decode/i.test(role) ? ['kv_consumer', 'kv_both'] : ['kv_producer', 'kv_consumer', 'kv_both'];
+}
 
 export const roleFitsSide = engineRule({
   code: 'TND-002',
@@ -45,12 +49,11 @@ export const roleFitsSide = engineRule({
   *check(engine) {
     const { connector, role } = engine;
     if (!connector?.config) return;
-    const wrong = /^prefill/i.test(role.name) ? 'kv_consumer' : /^decode/i.test(role.name) ? 'kv_producer' : undefined;
-    if (connector.role !== undefined && kvRoles.includes(connector.role) && connector.role !== wrong) return;
-    const want = wrong === 'kv_consumer' ? 'kv_producer' : wrong === 'kv_producer' ? 'kv_consumer' : kvRoles.join(', ');
+    const fits = kvRolesOf(role.name);
+    if (connector.role !== undefined && fits.includes(connector.role)) return;
     yield finding(connectorPath(engine), {
       saw: connector.role,
-      want: wrong === undefined ? `one of ${want}` : `${want} or kv_both for the role ${role.name}`,
+      want: `${fits.join(' or ')} for the role ${role.name}`,
       fix: `set "kv_role" in --kv-transfer-config`,
     });
   },

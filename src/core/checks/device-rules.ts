@@ -197,12 +197,12 @@ export const countIsAllowed = engineRule({
   source: 'pd-protocols C-34, B.1.1',
   reads: 'pod',
   *check({ devices, spec }) {
-    if (devices.profile?.vendor.toLowerCase() !== 'ascend' && !devices.resource?.startsWith('huawei.com/')) return;
-    const type = spec.nodeSelector?.['accelerator-type'];
-    const known = type === undefined ? undefined : mindClusterCounts[type];
-    const allowed = known ?? devices.profile?.allowedCounts;
-    if (allowed === undefined || allowed.length === 0 || allowed.includes(devices.count)) return;
-    const fix = `set ${devices.resource ?? 'the NPU resource'} to one of them`;
+    const { resource, profile } = devices;
+    if (!resource?.startsWith('huawei.com/')) return;
+    const known = mindClusterCounts[spec.nodeSelector?.['accelerator-type'] ?? ''];
+    const allowed = known ?? profile?.allowedCounts;
+    if (!allowed || allowed.includes(devices.count)) return;
+    const fix = `set ${resource} to one of them`;
     yield finding(
       devices.path,
       { saw: devices.count, want: `one of ${allowed.join(', ')}`, fix },

@@ -70,11 +70,8 @@ export const probesAskTheEngine = engineRule({
   source: 'pd-protocols C-64',
   *check(engine) {
     for (const kind of kinds) {
-      const port = engine.container[kind]?.httpGet?.port ?? engine.container[kind]?.tcpSocket?.port;
-      const named = (engine.container.ports ?? []).find(({ name }) => name === port)?.containerPort;
-      const number = typeof port === 'string' && named !== undefined ? named : Number(port);
-      if (port === undefined || number === engine.engine.port) continue;
-      const where = engine.container[kind]?.httpGet ? 'httpGet' : 'tcpSocket';
+      const { where, port } = askedPort(engine, kind);
+      if (port === undefined || numberOfPort(engine, port) === engine.engine.port) continue;
       yield finding(`${engine.containerPath}.${kind}.${where}.port`, {
         saw: port,
         want: `${engine.engine.port}, the port of the engine`,
@@ -83,6 +80,15 @@ export const probesAskTheEngine = engineRule({
     }
   },
 });
+
+function askedPort({ container }: EngineRole, kind: (typeof kinds)[number]) {
+  const { httpGet, tcpSocket } = container[kind] ?? {};
+  return httpGet ? { where: 'httpGet', port: httpGet.port } : { where: 'tcpSocket', port: tcpSocket?.port };
+}
+
+/** A port may be named after one of the container's ports. */
+const numberOfPort = ({ container }: EngineRole, port: number | string): number =>
+  (container.ports ?? []).find(({ name }) => name === port)?.containerPort ?? Number(port);
 
 function preStopSeconds({ container }: EngineRole): number {
   const { sleep, exec } = container.lifecycle?.preStop ?? {};

@@ -4,6 +4,7 @@ import type { ServingReading } from '../reading/types.js';
 import type { CheckContext } from './context.js';
 import type { Finding, FoundAt, Severity } from './finding.js';
 import { finding } from './finding.js';
+import { flagPath } from './reads.js';
 import { apply, type Rule, rule } from './rule.js';
 import { type EngineRole, mayMatch, type ServingSubject, subjectOf } from './subject.js';
 
@@ -19,7 +20,17 @@ export interface Link {
   readonly judged: 'server' | 'serving';
 }
 
-const place = (link: Link, paths: { server: string; serving: string }): string => paths[link.judged];
+/** What is said where, to the author of each of the two objects. */
+interface Told {
+  readonly path: string;
+  readonly saw: unknown;
+  readonly want: string;
+}
+function told(link: Link, both: Record<Link['judged'], Told>, fix: string, severity?: Severity): FoundAt {
+  const { path, ...rest } = both[link.judged];
+  return finding(path, { ...rest, fix }, severity);
+}
+
 const serverName = ({ server }: Link): string => `ModelServer ${server.metadata.name ?? ''}`;
 const servingName = ({ subject }: Link): string => `ModelServing ${subject.serving.metadata.name ?? ''}`;
 
@@ -44,26 +55,25 @@ export const connectorFitsEngine = linkRule({
   because: 'with the wrong protocol decode computes every prompt again, without an error',
   source: 'pd-protocols C-4',
   *check(link) {
-    const type = link.server.spec.kvConnector?.type;
+    const { kvConnector, inferenceEngine } = link.server.spec;
+    if (kvConnector?.type === undefined || inferenceEngine === 'SGLang') return;
+    const { type } = kvConnector;
     for (const engine of [...link.prefill, ...link.decode]) {
-      const dialect = engine.connector?.profile?.dialect;
-      const fits = type === undefined || dialect === undefined || (speaks[type] ?? []).includes(dialect);
-      if (fits || link.server.spec.inferenceEngine === 'SGLang') continue;
-      const path = place(link, {
-        server: 'spec.kvConnector.type',
-        serving: engine.connector?.path ?? engine.containerPath,
-      });
-      const want =
-        link.judged === 'server'
-          ? `a type for ${engine.connector?.name} (dialect ${dialect})`
-          : `a connector for type ${type} of ${serverName(link)}`;
-      yield finding(
-        path,
-        {
-          saw: link.judged === 'server' ? type : engine.connector?.name,
-          want,
-          fix: 'change one of the two; without kvConnector Tandem infers it',
+      const { name, profile, path } = engine.connector ?? {};
+      if (profile === undefined || (speaks[type] ?? []).includes(profile.dialect)) continue;
+      const want = `a type for ${name} (dialect ${profile.dialect})`;
+      const both = {
+        server: { path: 'spec.kvConnector.type', saw: type, want },
+        serving: {
+          path: path ?? engine.containerPath,
+          saw: name,
+          want: `a connector for ${type}, as ${serverName(link)} says`,
         },
+      };
+      yield told(
+        link,
+        both,
+        'change one of the two; without kvConnector Tandem infers it',
         severityOf(engine, 'error'),
       );
     }
@@ -77,18 +87,15 @@ export const engineFits = linkRule({
   because: 'metrics and protocol are chosen by it',
   source: 'kthena-router 1.1',
   *check(link) {
+    const asked = link.server.spec.inferenceEngine;
     for (const engine of link.all) {
       const runs = engine.engine.profile.family === 'sglang' ? 'SGLang' : 'vLLM';
-      if (runs === link.server.spec.inferenceEngine) continue;
-      const path = place(link, { server: 'spec.inferenceEngine', serving: `${engine.containerPath}.image` });
-      yield finding(path, {
-        saw: link.judged === 'server' ? link.server.spec.inferenceEngine : runs,
-        want:
-          link.judged === 'server'
-            ? `${runs}, as in ${servingName(link)}`
-            : `${link.server.spec.inferenceEngine}, as in ${serverName(link)}`,
-        fix: 'make both the same',
-      });
+      if (runs === asked) continue;
+      const both = {
+        server: { path: 'spec.inferenceEngine', saw: asked, want: `${runs}, as in ${servingName(link)}` },
+        serving: { path: `${engine.containerPath}.image`, saw: runs, want: `${asked}, as in ${serverName(link)}` },
+      };
+      yield told(link, both, 'make both the same');
     }
   },
 });
@@ -103,21 +110,18 @@ export const nameIsServed = linkRule({
     const { model } = link.server.spec;
     if (model === undefined || model === '') return;
     for (const engine of link.all) {
-      const { servedNames, reading, argPaths } = engine.engine;
+      const { servedNames, reading } = engine.engine;
       if (reading === 'opaque' || servedNames.length === 0 || servedNames.includes(model)) continue;
-      const path = place(link, {
-        server: 'spec.model',
-        serving: argPaths.get('served-model-name') ?? `${engine.containerPath}.args`,
-      });
-      const [saw, want] =
-        link.judged === 'server'
-          ? [model, `${servedNames.join(' or ')}, as ${servingName(link)} serves it`]
-          : [servedNames.join(' '), `${model}, as ${serverName(link)} asks for it`];
-      yield finding(
-        path,
-        { saw, want, fix: 'make spec.model and --served-model-name the same' },
-        severityOf(engine, 'error'),
-      );
+      const names = servedNames.join(' or ');
+      const both = {
+        server: { path: 'spec.model', saw: model, want: `${names}, as ${servingName(link)} serves it` },
+        serving: {
+          path: flagPath(engine, 'served-model-name'),
+          saw: names,
+          want: `${model}, as ${serverName(link)} asks for it`,
+        },
+      };
+      yield told(link, both, 'make spec.model and --served-model-name the same', severityOf(engine, 'error'));
     }
   },
 });
@@ -131,16 +135,17 @@ export const portIsServed = linkRule({
   *check(link) {
     const { port } = link.server.spec.workloadPort;
     for (const engine of link.all) {
-      if (engine.engine.reading === 'opaque' || engine.engine.port === port) continue;
-      const path = place(link, {
-        server: 'spec.workloadPort.port',
-        serving: engine.engine.argPaths.get('port') ?? `${engine.containerPath}.args`,
-      });
-      const [saw, want] =
-        link.judged === 'server'
-          ? [port, `${engine.engine.port}, the port of ${servingName(link)} ${engine.role.name}`]
-          : [engine.engine.port, `${port}, as ${serverName(link)} says`];
-      yield finding(path, { saw, want, fix: 'make workloadPort and --port the same' }, severityOf(engine, 'error'));
+      const { port: own, reading } = engine.engine;
+      if (reading === 'opaque' || own === port) continue;
+      const both = {
+        server: {
+          path: 'spec.workloadPort.port',
+          saw: port,
+          want: `${own}, the port of ${servingName(link)} ${engine.role.name}`,
+        },
+        serving: { path: flagPath(engine, 'port'), saw: own, want: `${port}, as ${serverName(link)} says` },
+      };
+      yield told(link, both, 'make workloadPort and --port the same', severityOf(engine, 'error'));
     }
   },
 });
@@ -159,7 +164,7 @@ export const labelsMatchSides = linkRule({
       ['decode', 'decodeLabels', link.decode],
     ] as const;
     for (const [side, field, matched] of sides) {
-      const path = place(link, { server: `spec.workloadSelector.pdGroup.${field}`, serving: 'spec.template.roles' });
+      const path = link.judged === 'server' ? `spec.workloadSelector.pdGroup.${field}` : 'spec.template.roles';
       if (matched.length === 0) {
         const want = `labels of a ${side} role of ${servingName(link)}`;
         yield finding(path, { saw: group[field], want, fix: `use ${labels.role}: ${side}, or rename the role` });
@@ -189,10 +194,7 @@ export const workersAreNotSelected = linkRule({
     ] as const) {
       for (const { role } of engines.filter((engine) => engine.role.workerReplicas > 0)) {
         if (!mayMatch(link.subject.serving, role, { ...matchLabels, ...pdGroup?.[side] }, 'worker')) continue;
-        const path = place(link, {
-          server: `spec.workloadSelector.pdGroup.${side}`,
-          serving: `${role.path}.workerReplicas`,
-        });
+        const path = link.judged === 'server' ? `spec.workloadSelector.pdGroup.${side}` : `${role.path}.workerReplicas`;
         yield finding(path, {
           saw: `workers of the role ${role.name} too`,
           want: 'entry pods only',

@@ -9,11 +9,8 @@ export const envOf = ({ env }: EngineRole, name: string): EnvVar | undefined => 
 /** The literal value of a variable; undefined when it is absent or comes from a field, ConfigMap or Secret. */
 export const literalOf = (engine: EngineRole, name: string): string | undefined => envOf(engine, name)?.value;
 
-/** Field path of a variable, or of the list when it is absent. */
-export function envPath({ container, containerPath }: EngineRole, name: string): string {
-  const index = (container.env ?? []).findLastIndex((variable) => variable.name === name);
-  return index < 0 ? `${containerPath}.env` : `${containerPath}.env[${index}].value`;
-}
+/** Field path of a variable, by its name: expansion adds variables before it, so its position is not the user's. */
+export const envPath = ({ containerPath }: EngineRole, name: string): string => `${containerPath}.env["${name}"]`;
 
 export function flagOf({ engine }: EngineRole, name: string): string | undefined {
   const value = engine.args.get(name);

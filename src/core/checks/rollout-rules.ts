@@ -1,5 +1,6 @@
+import type { Role } from '../../api/types.js';
 import { finding } from './finding.js';
-import { servingRule } from './subject.js';
+import { type ServingSubject, servingRule } from './subject.js';
 
 /** Numbers and percentages of a rollout, as Kthena refuses them; `maxSurge` is ours and makes `maxUnavailable: 0` useful. */
 
@@ -23,25 +24,30 @@ export const rolloutIsPossible = servingRule({
     const { rolloutStrategy: strategy, replicas = 1 } = serving.spec;
     const given = strategy?.rollingUpdateConfiguration;
     if (!given) return;
-    const path = 'spec.rolloutStrategy.rollingUpdateConfiguration';
-    if (strategy.type === 'RoleRollingUpdate') {
-      const fix = 'remove it, and set maxUnavailable and partition on the roles';
-      yield finding(path, { saw: 'rollingUpdateConfiguration', want: 'nothing with RoleRollingUpdate', fix });
-      return;
-    }
-    const names = ['maxUnavailable', 'maxSurge', 'partition'] as const;
-    const wrong = names.filter((name) => given[name] !== undefined && resolved(given[name], replicas) === undefined);
-    for (const name of wrong) yield finding(`${path}.${name}`, { saw: given[name], want, fix: `correct ${name}` });
-    if (wrong.length > 0 || replicas === 0) return;
-    const spare = resolved(given.maxUnavailable ?? 1, replicas) || resolved(given.maxSurge ?? 0, replicas);
-    if (spare) return;
-    yield finding(`${path}.maxUnavailable`, {
-      saw: given.maxUnavailable,
-      want: `more than 0 of ${replicas}, or a maxSurge`,
-      fix: 'set maxUnavailable to 1',
-    });
+    if (strategy.type !== 'RoleRollingUpdate') return yield* stepOf(given, replicas);
+    const fix = 'remove it, and set maxUnavailable and partition on the roles';
+    yield finding(configuration, { saw: 'rollingUpdateConfiguration', want: 'nothing with RoleRollingUpdate', fix });
   },
 });
+
+type Given = NonNullable<
+  NonNullable<ServingSubject['serving']['spec']['rolloutStrategy']>['rollingUpdateConfiguration']
+>;
+const configuration = 'spec.rolloutStrategy.rollingUpdateConfiguration';
+
+function* stepOf(given: Given, replicas: number) {
+  const names = ['maxUnavailable', 'maxSurge', 'partition'] as const;
+  const wrong = names.filter((name) => given[name] !== undefined && resolved(given[name], replicas) === undefined);
+  for (const name of wrong)
+    yield finding(`${configuration}.${name}`, { saw: given[name], want, fix: `correct ${name}` });
+  if (wrong.length > 0 || replicas === 0) return;
+  if (resolved(given.maxUnavailable ?? 1, replicas) || resolved(given.maxSurge ?? 0, replicas)) return;
+  yield finding(`${configuration}.maxUnavailable`, {
+    saw: given.maxUnavailable,
+    want: `more than 0 of ${replicas}, or a maxSurge`,
+    fix: 'set maxUnavailable to 1',
+  });
+}
 
 export const roleRolloutIsPossible = servingRule({
   code: 'TND-106',
@@ -54,21 +60,23 @@ export const roleRolloutIsPossible = servingRule({
     const byRole = serving.spec.rolloutStrategy?.type === 'RoleRollingUpdate';
     for (const [i, role] of (serving.spec.template?.roles ?? []).entries()) {
       const path = `spec.template.roles[${i}]`;
-      const replicas = role.replicas ?? 1;
-      if (role.partition !== undefined && !byRole) {
-        const fix = 'remove it, or set rolloutStrategy.type to RoleRollingUpdate';
-        yield finding(`${path}.partition`, { saw: role.partition, want: 'nothing', fix });
-      } else if (role.partition !== undefined && resolved(role.partition, replicas) === undefined) {
-        yield finding(`${path}.partition`, { saw: role.partition, want, fix: 'correct partition' });
-      }
-      if (!byRole || replicas === 0) continue;
-      const unavailable = resolved(role.maxUnavailable ?? 1, replicas);
-      if (unavailable !== undefined && unavailable > 0 && unavailable <= replicas) continue;
-      yield finding(`${path}.maxUnavailable`, {
-        saw: role.maxUnavailable,
-        want: `1 to ${replicas}`,
-        fix: 'set maxUnavailable to 1',
-      });
+      if (role.partition !== undefined) yield* partitionOf(`${path}.partition`, role, byRole);
+      if (byRole) yield* unavailableOf(`${path}.maxUnavailable`, role);
     }
   },
 });
+
+function* partitionOf(path: string, { partition, replicas = 1 }: Role, byRole: boolean) {
+  if (!byRole) {
+    const fix = 'remove it, or set rolloutStrategy.type to RoleRollingUpdate';
+    yield finding(path, { saw: partition, want: 'nothing', fix });
+  } else if (resolved(partition, replicas) === undefined) {
+    yield finding(path, { saw: partition, want, fix: 'correct partition' });
+  }
+}
+
+function* unavailableOf(path: string, { maxUnavailable, replicas = 1 }: Role) {
+  const unavailable = resolved(maxUnavailable ?? 1, replicas) ?? 0;
+  if (replicas === 0 || (unavailable > 0 && unavailable <= replicas)) return;
+  yield finding(path, { saw: maxUnavailable, want: `1 to ${replicas}`, fix: 'set maxUnavailable to 1' });
+}

@@ -36,38 +36,35 @@ export const rulesHaveTargets = routeRule({
   source: 'kthena-router 1.4',
   *check({ route }) {
     const { rules = [], loraAdapters = [] } = route.spec;
-    if (rules.length === 0)
-      yield finding('spec.rules', { saw: undefined, want: 'at least one rule', fix: 'add a rule' });
+    const none = { saw: undefined, want: 'at least one rule', fix: 'add a rule' };
+    if (rules.length === 0) yield finding('spec.rules', none);
     for (const [i, { targetModels = [] }] of rules.entries()) {
       const path = `spec.rules[${i}].targetModels`;
       const total = targetModels.reduce((sum, { weight = 100 }) => sum + weight, 0);
-      if (total === 0) {
-        yield finding(path, {
-          saw: targetModels.length === 0 ? undefined : 'weights that are all 0',
-          want: 'a target with a weight',
-          fix: 'add a target',
-        });
-      }
-      for (const [j, { modelServerName, externalModelProviderName }] of targetModels.entries()) {
-        if ((modelServerName === undefined) === (externalModelProviderName === undefined)) {
-          const want = 'either modelServerName or externalModelProviderName';
-          yield finding(`${path}[${j}]`, {
-            saw: modelServerName === undefined ? undefined : 'both',
-            want,
-            fix: 'name one of them',
-          });
-        } else if (externalModelProviderName !== undefined && loraAdapters.length > 0) {
-          const fix = 'use a ModelServer, or remove loraAdapters';
-          yield finding(`${path}[${j}].externalModelProviderName`, {
-            saw: externalModelProviderName,
-            want: 'no external provider with loraAdapters',
-            fix,
-          });
-        }
-      }
+      const saw = targetModels.length === 0 ? undefined : 'weights that are all 0';
+      if (total === 0) yield finding(path, { saw, want: 'a target with a weight', fix: 'add a target' });
+      for (const [j, target] of targetModels.entries())
+        yield* oneTarget(`${path}[${j}]`, target, loraAdapters.length > 0);
     }
   },
 });
+
+type Target = ModelRoute['spec']['rules'][number]['targetModels'][number];
+
+function* oneTarget(
+  path: string,
+  { modelServerName: server, externalModelProviderName: provider }: Target,
+  lora: boolean,
+) {
+  if ((server === undefined) === (provider === undefined)) {
+    const want = 'either modelServerName or externalModelProviderName';
+    yield finding(path, { saw: server === undefined ? undefined : 'both', want, fix: 'name one of them' });
+  } else if (provider !== undefined && lora) {
+    const fix = 'use a ModelServer, or remove loraAdapters';
+    const want = 'no external provider with loraAdapters';
+    yield finding(`${path}.externalModelProviderName`, { saw: provider, want, fix });
+  }
+}
 
 function compiles(pattern: string): boolean {
   try {
@@ -87,32 +84,29 @@ export const patternsCompile = routeRule({
   *check({ route }) {
     for (const [i, { modelMatch }] of (route.spec.rules ?? []).entries()) {
       const path = `spec.rules[${i}].modelMatch`;
-      const matches = [
-        [`${path}.uri`, modelMatch?.uri] as const,
-        ...Object.entries(modelMatch?.headers ?? {}).map(
-          ([name, match]) => [`${path}.headers["${name}"]`, match] as const,
-        ),
-      ];
-      for (const [where, match] of matches) {
-        if (match?.regex !== undefined && !compiles(match.regex)) {
-          yield finding(`${where}.regex`, { saw: match.regex, want: 'a regular expression', fix: 'correct it' });
-        }
-        const set = ['exact', 'prefix', 'regex'].filter((name) => match?.[name as 'exact'] !== undefined);
-        if (set.length > 1) {
-          yield finding(
-            where,
-            {
-              saw: set.join(' and '),
-              want: 'one of them',
-              fix: `remove all but ${set[0]}, which is the one that counts`,
-            },
-            'warning',
-          );
-        }
+      yield* pattern(`${path}.uri`, modelMatch?.uri);
+      for (const [name, match] of Object.entries(modelMatch?.headers ?? {})) {
+        yield* pattern(`${path}.headers["${name}"]`, match);
       }
     }
   },
 });
+
+interface Pattern {
+  readonly exact?: string;
+  readonly prefix?: string;
+  readonly regex?: string;
+}
+
+function* pattern(path: string, match: Pattern = {}) {
+  if (match.regex !== undefined && !compiles(match.regex)) {
+    yield finding(`${path}.regex`, { saw: match.regex, want: 'a regular expression', fix: 'correct it' });
+  }
+  const set = (['exact', 'prefix', 'regex'] as const).filter((name) => match[name] !== undefined);
+  if (set.length < 2) return;
+  const fix = `remove all but ${set[0]}, which is the one that counts`;
+  yield finding(path, { saw: set.join(' and '), want: 'one of them', fix }, 'warning');
+}
 
 export const targetsExist = routeRule({
   code: 'TND-214',

@@ -119,18 +119,14 @@ export const timeoutFitsPrefill = serverRule({
   source: 'pd-protocols C-67, B.10',
   *check({ server }) {
     const { timeout, retry } = server.spec.trafficPolicy ?? {};
-    const limit = timeout === undefined ? undefined : seconds(timeout);
-    if (limit !== undefined && limit > 0 && limit < 60) {
-      yield finding('spec.trafficPolicy.timeout', {
-        saw: timeout,
-        want: '60s or more',
-        fix: 'raise the timeout, or remove it',
-      });
+    const limit = seconds(timeout ?? '') ?? 0;
+    if (limit > 0 && limit < 60) {
+      const fix = 'raise the timeout, or remove it';
+      yield finding('spec.trafficPolicy.timeout', { saw: timeout, want: '60s or more', fix });
     }
-    if ((retry?.attempts ?? 0) > 1 && server.spec.inferenceEngine === 'SGLang') {
-      const fix = 'set attempts to 1';
-      yield finding('spec.trafficPolicy.retry.attempts', { saw: retry?.attempts, want: 'at most 1 with SGLang', fix });
-    }
+    if (!retry || retry.attempts <= 1 || server.spec.inferenceEngine !== 'SGLang') return;
+    const place = { saw: retry.attempts, want: 'at most 1 with SGLang', fix: 'set attempts to 1' };
+    yield finding('spec.trafficPolicy.retry.attempts', place);
   },
 });
 

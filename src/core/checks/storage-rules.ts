@@ -15,10 +15,10 @@ interface Shm {
 
 function shmOf({ container, spec, path }: EngineRole): Shm | undefined {
   const mount = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath.replace(/\/+$/, '') === '/dev/shm');
-  const index = (spec.volumes ?? []).findIndex(({ name }) => name === mount?.name);
-  const volume = spec.volumes?.[index];
+  const volume = (spec.volumes ?? []).find(({ name }) => name === mount?.name);
   if (volume?.emptyDir?.medium !== 'Memory') return undefined;
-  return { volume, path: `${path}.volumes[${index}].emptyDir.sizeLimit`, limit: wholeUnits(volume.emptyDir.sizeLimit) };
+  const limit = wholeUnits(volume.emptyDir.sizeLimit);
+  return { volume, path: `${path}.volumes["${volume.name}"].emptyDir.sizeLimit`, limit };
 }
 
 export const manyRanksShareMemory = engineRule({
@@ -230,29 +230,31 @@ export const deviceListIsWritten = engineRule({
   source: 'pd-protocols C-60',
   reads: 'pod',
   *check(engine, { serving, context }) {
-    const expected: Readonly<Record<string, string | undefined>> = {
-      ASCEND_VISIBLE_DEVICES: engine.devices.resource,
-      AscendRealDevices: 'huawei.com/AscendReal',
-    };
-    for (const [name, want] of Object.entries(expected)) {
-      const key = fromAnnotation.exec(envOf(engine, name)?.valueFrom?.fieldRef?.fieldPath ?? '')?.[1];
-      if (key === undefined || want === undefined) continue;
-      const path = envPath(engine, name);
-      if (key !== want) yield finding(path, { saw: key, want, fix: `read annotations['${want}']` });
-      else if ((serving.spec.schedulerName ?? 'volcano') !== 'volcano' || context.hasVolcano === false) {
-        const place = {
-          saw: 'a scheduler that is not Volcano',
-          want: 'Volcano, which writes it',
-          fix: `remove ${name} unless your platform writes ${key}`,
-        };
-        yield finding(path, place, 'warning');
-      }
-    }
+    yield* annotationOf(engine, 'ASCEND_VISIBLE_DEVICES', engine.devices.resource);
+    yield* annotationOf(engine, 'AscendRealDevices', 'huawei.com/AscendReal');
+    const chosen = envOf(engine, 'ASCEND_VISIBLE_DEVICES')?.valueFrom !== undefined;
+    const volcano = (serving.spec.schedulerName ?? 'volcano') === 'volcano' && context.hasVolcano !== false;
+    if (!chosen || volcano) return;
+    const fix = 'remove ASCEND_VISIBLE_DEVICES: the device plugin mounts the devices';
+    const place = { saw: 'a scheduler that is not Volcano', want: 'Volcano, which writes the annotation', fix };
+    yield finding(envPath(engine, 'ASCEND_VISIBLE_DEVICES'), place, 'warning');
   },
 });
 
-const mindClusterOnly = ['ring-controller.atlas', 'fault-scheduling', 'pod-rescheduling', 'sp-block'];
-const mindClusterSelectors = ['accelerator-type', 'host-arch'];
+function* annotationOf(engine: EngineRole, name: string, want: string | undefined) {
+  const key = fromAnnotation.exec(envOf(engine, name)?.valueFrom?.fieldRef?.fieldPath ?? '')?.[1];
+  if (key === undefined || want === undefined || key === want) return;
+  yield finding(envPath(engine, name), { saw: key, want, fix: `read annotations['${want}']` });
+}
+
+const mindClusterKeys = [
+  'ring-controller.atlas',
+  'fault-scheduling',
+  'pod-rescheduling',
+  'sp-block',
+  'accelerator-type',
+  'host-arch',
+];
 
 export const platformsAreNotMixed = engineRule({
   code: 'TND-061',
@@ -262,16 +264,19 @@ export const platformsAreNotMixed = engineRule({
   source: 'pd-protocols C-61',
   reads: 'pod',
   *check({ devices, role, spec, path }) {
-    const selectors = Object.keys(spec.nodeSelector ?? {});
     const { labels = {}, annotations = {} } = role.template.metadata ?? {};
-    const words = [...Object.keys({ ...labels, ...annotations }), ...selectors];
-    const foreign = /^huawei\.com\/ascend-/.test(devices.resource ?? '')
-      ? words.find((word) => mindClusterOnly.includes(word) || mindClusterSelectors.includes(word))
-      : /^huawei\.com\/Ascend/.test(devices.resource ?? '')
-        ? words.find((word) => word === 'accelerator/huawei-npu')
-        : undefined;
+    const foreign = Object.keys({ ...labels, ...annotations, ...spec.nodeSelector }).find(
+      foreignTo(devices.resource ?? ''),
+    );
     if (foreign === undefined) return;
-    const fix = `remove it, or ask for the resource of that platform`;
+    const fix = 'remove it, or ask for the resource of that platform';
     yield finding(path, { saw: foreign, want: `keys of the platform that offers ${devices.resource ?? ''}`, fix });
   },
 });
+
+/** Whether a key belongs to another platform than the one whose resource is asked for. */
+function foreignTo(resource: string): (key: string) => boolean {
+  if (resource.startsWith('huawei.com/ascend-')) return (key) => mindClusterKeys.includes(key);
+  if (resource.startsWith('huawei.com/Ascend')) return (key) => key === 'accelerator/huawei-npu';
+  return () => false;
+}

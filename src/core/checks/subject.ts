@@ -85,11 +85,14 @@ export function carries(
   value: string,
   part: 'entry' | 'worker' = 'entry',
 ): 'yes' | 'no' | 'maybe' {
-  if (key === labels.name) return value === serving.metadata.name ? 'yes' : 'no';
-  if (key === labels.role) return value === role.name ? 'yes' : 'no';
-  if (key === labels.entry) return part === 'entry' && value === 'true' ? 'yes' : 'no';
+  const own: Readonly<Record<string, string | undefined>> = {
+    [labels.name]: serving.metadata.name,
+    [labels.role]: role.name,
+    [labels.entry]: part === 'entry' ? 'true' : undefined,
+  };
   if (later.includes(key)) return 'maybe';
-  return role.template.metadata?.labels?.[key] === value ? 'yes' : 'no';
+  const carried = key in own ? own[key] : role.template.metadata?.labels?.[key];
+  return carried === value ? 'yes' : 'no';
 }
 
 const later: readonly string[] = [labels.groupName, labels.roleId, labels.revision, labels.roleTemplateHash];
