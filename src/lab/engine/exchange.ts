@@ -72,7 +72,7 @@ export class Exchange {
     const response = this.#response;
     // uvicorn names no keep-alive; Node would announce its own.
     if (response.shouldKeepAlive) response.removeHeader('connection');
-    response.writeHead(status, { server: 'uvicorn', ...headers, vary: 'Origin', 'x-request-id': this.requestId });
+    response.writeHead(status, { server: 'uvicorn', vary: 'Origin', ...headers, 'x-request-id': this.requestId });
   }
 }
 

@@ -13,6 +13,8 @@ type Plain = (core: EngineCore, options: Resolved, started: number) => HttpAnswe
 const json = (value: unknown): HttpAnswer => ({ status: 200, body: JSON.stringify(value) });
 const health: Plain = (core) => ({ status: core.isAlive ? 200 : 503, body: '' });
 
+const pages = { GET: 'not-simulated', HEAD: 'not-simulated' } as const;
+
 /** Routes and methods as `routes.txt` of the recordings lists them. */
 const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/health': { GET: health },
@@ -30,7 +32,17 @@ const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
   '/v1/responses': { POST: 'not-simulated' },
   '/v1/messages': { POST: 'not-simulated' },
   '/v1/messages/count_tokens': { POST: 'not-simulated' },
-  '/openapi.json': { GET: 'not-simulated', HEAD: 'not-simulated' },
+  '/openapi.json': pages,
+  '/docs': pages,
+  '/docs/oauth2-redirect': pages,
+  '/redoc': pages,
+  '/kv_event_sources': { GET: 'not-simulated' },
+  '/v1/systemone': { POST: 'not-simulated' },
+  '/generative_scoring': { POST: 'not-simulated' },
+  '/scale_elastic_ep': { POST: 'not-simulated' },
+  '/is_scaling_elastic_ep': { POST: 'not-simulated' },
+  '/v1/chat/completions/derender': { POST: 'scale-out' },
+  '/v1/completions/derender': { POST: 'scale-out' },
   '/v1/chat/completions/render': { POST: 'scale-out' },
   '/v1/completions/render': { POST: 'scale-out' },
   '/v1/messages/render': { POST: 'scale-out' },
@@ -43,6 +55,7 @@ const preflight: HttpAnswer = {
   status: 400,
   body: 'Disallowed CORS origin',
   headers: {
+    vary: 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network',
     'access-control-allow-methods': 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY',
     'access-control-max-age': '600',
   },

@@ -90,7 +90,7 @@ async function post(
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
-t.test('the kubelet', { skip: locateControlPlane() ? false : missingControlPlane }, async (t) => {
+void t.test('the kubelet', { skip: locateControlPlane() ? false : missingControlPlane }, async (t) => {
   const plane = await startControlPlane();
   if (!plane) throw new Error(missingControlPlane);
   t.teardown(() => plane.stop());
@@ -257,7 +257,7 @@ const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<
     const env = [{ name: 'HF_TOKEN', valueFrom: { secretKeyRef: { name: 'absent', key: 'token' } } }];
     await client.create(pods, podOn('gpu-r1-01', 'secretive', { ...engineContainer, env }));
     const waiting = await until(store, 'secretive', (pod) =>
-      JSON.stringify(pod?.status).includes('CreateContainerConfigError'),
+      JSON.stringify(pod?.status ?? '').includes('CreateContainerConfigError'),
     );
     t.match(JSON.stringify(waiting?.status), /couldn't find key token in secret absent/);
     await client.delete(pods, { namespace: 'default', name: 'secretive' });
