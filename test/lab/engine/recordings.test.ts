@@ -86,8 +86,7 @@ function send(url: string, recording: Recording, body = recording.body): Promise
     );
     call.on('error', reject);
     // Headers sent together with a text body would take the body's encoding.
-    call.flushHeaders();
-    call.end(body);
+    call.end(Buffer.from(body));
   });
 }
 
