@@ -108,6 +108,7 @@ export class WorkQueue {
   /** The failure, if there was one. */
   async #work(key: string): Promise<unknown> {
     try {
+      await Promise.resolve(); // whoever adds a key finishes what it is doing before the work starts
       const result = await this.#options.work(key);
       this.#failures.delete(key);
       if (result?.again !== undefined) this.addAfter(key, result.again);

@@ -1,0 +1,157 @@
+/** The controller: turns ModelServings into pods, services, PodGroups and status. */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { Running } from '../base/running.js';
+import type { KubeClient } from '../kube/client.js';
+import { createEventRecorder } from '../kube/event-recorder.js';
+import { runAsLeader } from '../kube/lease.js';
+import { WorkQueue } from '../kube/work-queue.js';
+import type { Address } from '../server/listen.js';
+import { startProbeServer } from '../server/probes.js';
+import type { Logger } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { Announcer } from './announce.js';
+import { controllerMetrics } from './controller-metrics.js';
+import { Memory } from './memory.js';
+import { Observer } from './observe.js';
+import { keyOf } from './ownership.js';
+import { type Reconciler, reconcile } from './reconcile.js';
+import { startWatches, type Watches } from './watches.js';
+
+export interface LeaderElectionOptions {
+  /** Where the Lease is; default `tandem-system`. */
+  readonly namespace?: string;
+  /** Unique per process; default host name and a random part. */
+  readonly identity?: string;
+  /** Name of the Lease; default `tandem-controller`. */
+  readonly name?: string;
+  readonly holdSeconds?: number;
+  readonly workSeconds?: number;
+  readonly retrySeconds?: number;
+}
+
+export interface ControllerOptions {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+  /** Where probes and metrics are served; not at all when absent. */
+  readonly address?: Address;
+  /** ModelServings worked on at once; default 8. */
+  readonly workers?: number;
+  /** Only this namespace; all when absent. */
+  readonly namespace?: string;
+  /** Absent or false: this process works at once and alone. */
+  readonly leaderElection?: boolean | LeaderElectionOptions;
+}
+
+export async function startController(options: ControllerOptions, signal: AbortSignal): Promise<Running> {
+  const control = new AbortController();
+  const stopOnAbort = () => void stop();
+  const assembled = assemble(options, control.signal);
+  const { watches, notReady, finished } = assembled;
+  const server = options.address && (await startProbeServer(options.address, { notReady, metrics: options.metrics }));
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= (async () => {
+      signal.removeEventListener('abort', stopOnAbort);
+      control.abort();
+      await finished();
+      await server?.stop();
+    })();
+    return stopping;
+  };
+  if (signal.aborted) await stop();
+  else signal.addEventListener('abort', stopOnAbort, { once: true });
+  return {
+    ...(server === undefined ? {} : { address: server.address }),
+    ready: watches.synced.then(() => undefined),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+interface Assembled {
+  readonly watches: Watches;
+  notReady(): string | undefined;
+  /** Resolves when everything that was opened has ended after the signal. */
+  finished(): Promise<void>;
+}
+
+function assemble(options: ControllerOptions, signal: AbortSignal): Assembled {
+  const { client, logger, clock = systemClock } = options;
+  const memory = new Memory();
+  const watches = startWatches({ client, logger, signal, namespace: options.namespace });
+  watches.synced.catch(() => undefined); // told by `ready` of the running controller
+  let term: Term | undefined;
+  const observer = new Observer({ watches, memory, clock }, (key) => term?.queue.add(key));
+  const events = createEventRecorder({ client, component: 'modelserving-controller', logger, clock });
+  const metrics = controllerMetrics(options.metrics, {
+    queueDepth: () => term?.queue.depth ?? 0,
+    lags: () => watches.lags(clock.now()),
+    leading: () => term !== undefined,
+  });
+  const announcer = new Announcer(events);
+  const parts: Reconciler = { client, clock, observer, memory, events, announcer, metrics };
+  const work = async (until: AbortSignal): Promise<void> => {
+    await watches.synced;
+    if (until.aborted) return;
+    term = startTerm(parts, watches, { workers: options.workers ?? 8, logger, signal: until });
+    await term.ended;
+    term = undefined;
+  };
+  const working = lead(options, signal, work).catch((error: unknown) => {
+    if (!signal.aborted) throw error; // a start that is cut short rejects `synced`, which is no failure of the work
+  });
+  return {
+    watches,
+    notReady: () => (signal.aborted ? 'stopping' : watches.notReady()),
+    async finished() {
+      await working;
+      await watches.stopped;
+      await events.flush();
+    },
+  };
+}
+
+function lead(
+  { leaderElection, client, logger, clock = systemClock }: ControllerOptions,
+  signal: AbortSignal,
+  work: (until: AbortSignal) => Promise<void>,
+): Promise<void> {
+  if (leaderElection === undefined || leaderElection === false) return work(signal);
+  const defaults = {
+    namespace: 'tandem-system',
+    name: 'tandem-controller',
+    identity: `${hostname()}_${randomUUID().slice(0, 8)}`,
+  };
+  const chosen = leaderElection === true ? {} : leaderElection;
+  return runAsLeader({ ...defaults, ...chosen, client, logger, clock, signal }, work);
+}
+
+interface Term {
+  readonly queue: WorkQueue;
+  /** Resolves when the last round has ended after the signal. */
+  readonly ended: Promise<void>;
+}
+
+function startTerm(
+  parts: Reconciler,
+  watches: Watches,
+  options: { workers: number; logger: Logger; signal: AbortSignal },
+): Term {
+  const queue = new WorkQueue({
+    ...options,
+    work: (key) => reconcile(key, parts),
+    onDone: (_key, failure) => parts.metrics.round(failure !== undefined),
+  });
+  for (const serving of watches.servings.list()) queue.add(keyOf(serving));
+  const { signal } = options;
+  const ended = new Promise<void>((resolve) => {
+    const end = () => resolve(queue.stop());
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+  return { queue, ended };
+}
