@@ -4,14 +4,14 @@
  */
 
 import { customResourceDefinitions } from '../api/crd.js';
+import { systemClock } from '../base/clock.js';
 import type { Running } from '../base/running.js';
 import type { KubeClient, RawObject } from '../kube/client.js';
 import { connectCluster } from '../kube/http-client.js';
 import { isAlreadyExists, isNotFound } from '../kube/kube-error.js';
 import type { Connection } from '../kube/kubeconfig.js';
 import { crds, namespaces, services } from '../kube/resources.js';
-import { startApiServer } from '../lab/apiserver/start.js';
-import { EngineNetwork } from '../lab/engine/network.js';
+import { type ApiServer, startApiServer } from '../lab/apiserver/server.js';
 import { loadFleet } from '../lab/fleet/fleet.js';
 import { type Kubelet, startKubelet } from '../lab/kubelet/start.js';
 import { startScheduler } from '../lab/scheduler/start.js';
@@ -83,7 +83,7 @@ async function openLab(options: LabOptions, signal: AbortSignal, opened: Opened)
     userAgent: 'tandem-lab',
     ...(options.onWarning && { onWarning: options.onWarning }),
   });
-  opened.add(() => client[Symbol.asyncDispose]());
+  opened.add(async () => client[Symbol.asyncDispose]());
   await installCrds(client);
   const parts = new Parts(client, options, signal);
   opened.add(() => parts.stopAll());
@@ -94,7 +94,7 @@ async function openLab(options: LabOptions, signal: AbortSignal, opened: Opened)
       client,
       nodes: fleet,
       profiles: await loadProfiles(),
-      network: new EngineNetwork(),
+      ...(options.join && { heartbeatMs: 10_000, removeNodesOnStop: true }),
       logger: createLogger('kubelet', options.logLevel),
     },
     signal,
@@ -123,10 +123,22 @@ async function openApi(
 ): Promise<{ connection: Connection; kubeconfig: string | undefined }> {
   if (join) return { connection: join, kubeconfig: undefined };
   const { host, port } = parseAddress(apiListen ?? '127.0.0.1:0');
-  const api = await startApiServer({ host, port, logger: createLogger('apiserver', logLevel) }, signal);
+  const api = await startApiServer(
+    { host, port, clock: systemClock, logger: createLogger('apiserver', logLevel) },
+    signal,
+  );
   opened.add(() => api.stop());
   await api.ready;
-  return { connection: api.connection, kubeconfig: api.kubeconfig() };
+  return { connection: asConnection(api), kubeconfig: api.kubeconfig() };
+}
+
+function asConnection({ connection }: ApiServer): Connection {
+  const { server, ca, token } = connection;
+  return {
+    ...{ server, ca, cert: undefined, key: undefined, servername: undefined, insecure: false },
+    ...{ namespace: 'default', source: 'the lab' },
+    headers: () => Promise.resolve({ authorization: `Bearer ${token}` }),
+  };
 }
 
 async function openScheduler(

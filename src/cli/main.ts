@@ -38,7 +38,7 @@ export function program(): Command {
     .hook('preAction', (_, command) => applyConfigFile(command));
   addLabCommands(root);
   addFileCommands(root);
-  addServers(root);
+  for (const add of [addWebhook, addController, addExtender, addRouter, addAll]) add(root);
   addQuestions(root);
   return root;
 }
@@ -92,7 +92,7 @@ function addFileCommands(root: Command): void {
     .action(lazy(() => import('./commands/plan.js')));
 }
 
-function addServers(root: Command): void {
+function addWebhook(root: Command): void {
   root
     .command('webhook')
     .description('admission: expands ModelServings and pods, checks, stamps topology; registers itself with its own CA')
@@ -112,6 +112,9 @@ function addServers(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/webhook.js')));
+}
+
+function addController(root: Command): void {
   root
     .command('controller')
     .description('turns ModelServings into pods, services and status')
@@ -122,6 +125,9 @@ function addServers(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/controller.js')));
+}
+
+function addExtender(root: Command): void {
   root
     .command('extender')
     .description('scheduler extender: scores nodes by distance to the rest of the serving group')
@@ -131,6 +137,9 @@ function addServers(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/extender.js')));
+}
+
+function addRouter(root: Command): void {
   root
     .command('router')
     .description('pairs a prefill and a decode pod per request and speaks their protocol')
@@ -142,6 +151,9 @@ function addServers(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/router.js')));
+}
+
+function addAll(root: Command): void {
   root
     .command('all')
     .description('webhook, controller, extender and router in one process, on their default ports')

@@ -8,7 +8,7 @@ import { volcano } from '../api/names.js';
 import { systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
 import type { Running } from '../base/running.js';
-import { startController } from '../controller/main.js';
+import { startController } from '../controller/start.js';
 import type { KubeClient } from '../kube/client.js';
 import { parseAddress } from '../server/listen.js';
 import { loadProfiles, startProfiles } from '../settings/profiles.js';
@@ -66,17 +66,18 @@ function serviceOf(value: string): { namespace: string; name: string } {
 export interface ControllerPartOptions extends Common {
   readonly client: KubeClient;
   readonly workers?: number;
-  readonly leaderElect?: boolean;
+  /** Works only while holding the Lease: namespace of the Lease, and a name that is unique per process. */
+  readonly leaderElection?: { readonly namespace: string; readonly identity: string };
 }
 
 export function controllerPart(options: ControllerPartOptions, signal: AbortSignal): Promise<Running> {
-  const { client, workers, leaderElect = false } = options;
+  const { client, workers, leaderElection } = options;
   return startController(
     {
       client,
       address: parseAddress(options.listen),
       ...(workers !== undefined && { workers }),
-      leaderElection: leaderElect,
+      ...(leaderElection && { leaderElection }),
       logger: createLogger('controller', options.logLevel),
       metrics: new Metrics(),
       clock: systemClock,

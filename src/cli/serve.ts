@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Running } from '../base/running.js';
 
 /**
@@ -6,6 +7,8 @@ import type { Running } from '../base/running.js';
  */
 export async function serve(start: (signal: AbortSignal) => Promise<readonly Running[]>): Promise<number> {
   const abort = new AbortController();
+  // Every part, watch and socket hangs on this one signal: many listeners are the design, not a leak.
+  setMaxListeners(0, abort.signal);
   const asked = firstSignal();
   const starting = start(abort.signal);
   const early = await Promise.race([starting.then(() => false), asked.then(() => true)]);

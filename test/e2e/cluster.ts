@@ -1,5 +1,6 @@
 /** One cluster to run a scenario on: the lab's own, or a real control plane that the lab's nodes, kubelet and engines join. */
 
+import { setMaxListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,6 +47,7 @@ export function lacking(backend: Backend, programs: Programs | undefined): strin
 
 export async function openCluster(backend: Backend, options: ClusterOptions = {}): Promise<Cluster> {
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal);
   const folder = await mkdtemp(join(tmpdir(), 'tandem-e2e-'));
   const plane =
     backend === 'real' ? await startControlPlane({ controllerManager: true, signal: abort.signal }) : undefined;

@@ -1,16 +1,14 @@
 /** Both user documents with their own commands, on the lab and on a real control plane. */
 import OpenAI from 'openai';
 import t, { type Test } from 'tap';
-import type { Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
-import { modelServings } from '../../src/api/resources.js';
-import type { ModelServing } from '../../src/api/types.js';
-import { isAvailable, until } from '../../src/cli/demo/wait.js';
+import { until } from '../../src/cli/demo/wait.js';
 import type { RawObject } from '../../src/kube/client.js';
-import { pods, services } from '../../src/kube/resources.js';
+import { services } from '../../src/kube/resources.js';
 import { locateControlPlane } from '../control-plane/locate.js';
 import { type Backend, type Cluster, lacking, openCluster } from './cluster.js';
 import { run } from './kubectl.js';
+import { podsOf, untilAvailable, untilNoPods, untilRouted } from './scenario.js';
 
 interface Document {
   readonly folder: 'gpu' | 'npu';
@@ -65,8 +63,7 @@ async function everything(t: Test, backend: Backend): Promise<void> {
 async function oneDocument(t: Test, cluster: Cluster, document: Document): Promise<void> {
   const { folder, namespace, name, server, model } = document;
   await applied(t, cluster, document);
-  const servings = cluster.watch<ModelServing & RawObject>(modelServings);
-  await until(servings, () => isAvailable(servings.get(namespace, name)), AbortSignal.timeout(60_000));
+  await untilAvailable(cluster, namespace, name);
 
   await t.test('its pods run under the expected names', async (t) => {
     const { stdout } = await cluster.kubectl(`get pod -owide -n ${namespace} -l ${labels.name}=${name} --no-headers`);
@@ -86,9 +83,7 @@ async function oneDocument(t: Test, cluster: Cluster, document: Document): Promi
   });
 
   await t.test('its pods carry the topology of their nodes and lie in one leaf', async (t) => {
-    const own = (
-      await cluster.lab.client.list<Pod & RawObject>(pods, { namespace, labelSelector: `${labels.name}=${name}` })
-    ).items;
+    const own = await podsOf(cluster, namespace, name);
     const leaves = own.map(({ metadata }) => metadata.labels?.['topology.tandem.dev/leaf']);
     t.ok(leaves[0], 'the binding webhook has stamped the leaf');
     t.equal(new Set(leaves).size, 1, 'one leaf for the whole group');
@@ -106,19 +101,18 @@ async function oneDocument(t: Test, cluster: Cluster, document: Document): Promi
       const { code, stderr } = await cluster.kubectl(`delete ${kind} ${object} -n ${namespace}`);
       t.equal(code, 0, `${kind} ${object} is deleted ${stderr}`);
     }
-    const left = cluster.watch<RawObject>(pods);
-    await until(
-      left,
-      () => left.list().every(({ metadata }) => metadata.labels?.[labels.name] !== name),
-      AbortSignal.timeout(60_000),
-    );
+    await untilNoPods(cluster, name);
     const headless = cluster.watch<RawObject>(services);
     await until(
       headless,
       () => headless.list().every(({ metadata }) => metadata.labels?.[labels.name] !== name),
       AbortSignal.timeout(30_000),
     );
-    t.match(cluster.lab.kubelet.held(), { pods: 0, blocks: 0 }, `no engine of ${folder} is left, no KV block held`);
+    t.same(
+      [cluster.lab.kubelet.engines().length, cluster.lab.kubelet.blocksHeld()],
+      [0, 0],
+      `no engine of ${folder} runs, no KV block is held`,
+    );
   });
 }
 
@@ -177,18 +171,4 @@ async function answered(t: Test, cluster: Cluster, model: string): Promise<void>
     t.equal(text, whole.choices[0]?.message.content, 'token by token what came whole');
     t.match(finish, /stop|length/);
   });
-}
-
-/** The router learns of readiness by its own watch: 503 with Retry-After until then. */
-async function untilRouted(cluster: Cluster, model: string): Promise<void> {
-  const body = JSON.stringify({ model, prompt: 'x', max_tokens: 1 });
-  for (;;) {
-    const { status } = await fetch(`${cluster.router}/v1/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body,
-    });
-    if (status !== 503 && status !== 404) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { LogLevel } from '../../telemetry/log.js';
 import { openCluster } from '../cluster.js';
 import { controllerPart } from '../parts.js';
@@ -13,8 +14,13 @@ export interface Options {
 
 export function run(options: Options): Promise<number> {
   return serve(async (signal) => {
-    const { client } = await openCluster('controller', options.kubeconfig, signal);
-    const running = await controllerPart({ ...options, client, workers: Number(options.workers) }, signal);
+    const { client, connection } = await openCluster('controller', options.kubeconfig, signal);
+    const { listen, logLevel, leaderElect = false } = options;
+    const leaderElection = { namespace: connection.namespace, identity: `${hostname()}-${process.pid}` };
+    const running = await controllerPart(
+      { client, listen, logLevel, workers: Number(options.workers), ...(leaderElect && { leaderElection }) },
+      signal,
+    );
     announce('controller', running);
     return [running];
   });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { modelServings } from '../../api/resources.js';
@@ -36,6 +37,8 @@ export async function run(options: Options, which: string): Promise<number> {
   const chosen = which === 'all' ? Object.values(demos).flat() : demos[which];
   if (!chosen) throw cliErrors('unknown-demo', { value: which });
   const abort = new AbortController();
+  // Every part, watch and socket hangs on this one signal: many listeners are the design, not a leak.
+  setMaxListeners(0, abort.signal);
   const stopOnSignal = () => abort.abort(new Error('stopped by a signal'));
   process.once('SIGINT', stopOnSignal);
   process.once('SIGTERM', stopOnSignal);
@@ -54,6 +57,10 @@ export async function run(options: Options, which: string): Promise<number> {
     for (const files of chosen) clean = (await tell({ lab, profiles, warnings, signal: abort.signal }, files)) && clean;
     say(paint('dim', `done in ${seconds(began)} s`));
     return clean ? 0 : 1;
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    process.stderr.write('stopped\n');
+    return 130;
   } finally {
     process.off('SIGINT', stopOnSignal);
     process.off('SIGTERM', stopOnSignal);
@@ -87,18 +94,20 @@ async function tell({ lab, profiles, warnings, signal }: Stage, files: readonly 
   row('placed', placed.sentence);
   const router = lab.part('router').address;
   row('POST /v1/chat/completions', await ask(`http://${router?.host}:${router?.port}`, applied.modelName, signal));
+  // Decode has read the KV by now, so prefill must keep nothing.
+  const blocks = lab.kubelet.blocksHeld();
   await deleteAll(lab.client, applied.objects);
-  await until(
-    watched.pods,
-    () => watched.pods.list().every((pod) => !placed.pods.some(({ metadata }) => metadata.uid === pod.metadata.uid)),
-    signal,
-  );
-  const left = lab.kubelet.held();
-  const isClean = left.pods === 0 && left.blocks === 0 && left.connections === 0;
-  row(
-    isClean ? 'clean' : paint('red', 'LEFT BEHIND'),
-    `${left.pods} pods, ${left.blocks} KV blocks held, ${left.connections} connections open\n`,
-  );
+  const own = new Set(placed.pods.map(({ metadata }) => metadata.uid));
+  await until(watched.pods, () => watched.pods.list().every(({ metadata }) => !own.has(metadata.uid)), signal);
+  return reportClean(lab, own.size === 0 ? 1 : watched.pods.list().length, blocks);
+}
+
+function reportClean(lab: Lab, pods: number, blocks: number): boolean {
+  const engines = lab.kubelet.engines();
+  const connections = engines.reduce((sum, { engine }) => sum + engine.stats().connections, 0);
+  const isClean = pods === 0 && blocks === 0 && engines.length === 0 && connections === 0;
+  const label = isClean ? 'clean' : paint('red', 'LEFT BEHIND');
+  row(label, `${pods} pods, ${engines.length} engines, ${blocks} KV blocks held, ${connections} connections open\n`);
   return isClean;
 }
 

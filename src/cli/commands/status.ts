@@ -91,16 +91,20 @@ export function reportOf(observed: Observed, only?: string): readonly ServingRep
     });
 }
 
-function rowOf({ metadata, spec, status }: Pod): PodRow {
+function rowOf(pod: Pod): PodRow {
+  const { metadata, spec, status = {} } = pod;
   return {
     name: metadata.name ?? '',
     role: metadata.labels?.[labels.role] ?? '',
-    phase: metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? 'Pending'),
-    ready: status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false,
+    phase: metadata.deletionTimestamp ? 'Terminating' : (status.phase ?? 'Pending'),
+    ready: isReady(pod),
     node: spec.nodeName ?? '<none>',
-    ip: status?.podIP ?? '<none>',
+    ip: status.podIP ?? '<none>',
   };
 }
+
+const isReady = ({ status }: Pod): boolean =>
+  (status?.conditions ?? []).some(({ type, status: value }) => type === 'Ready' && value === 'True');
 
 function printed(report: readonly ServingReport[]): string {
   if (report.length === 0) return 'no ModelServing here; apply one, for example config/samples/terse-gpu.yaml\n';

@@ -16,7 +16,11 @@ const kinds: Readonly<Record<string, Resource>> = {
   ModelRoute: modelRoutes,
 };
 /** The order in which the documents delete: routing first, workload last. */
-const deletionOrder = ['ModelRoute', 'ModelServer', 'ModelServing'];
+const deletionOrder = [
+  ['ModelRoute', modelRoutes],
+  ['ModelServer', modelServers],
+  ['ModelServing', modelServings],
+] as const;
 
 export interface Applied {
   readonly serving: ModelServing;
@@ -73,14 +77,17 @@ export async function placement(client: KubeClient, serving: ModelServing): Prom
 
 /** Deletes in the documents' order; absent objects are no error. */
 export async function deleteAll(client: KubeClient, objects: readonly RawObject[]): Promise<void> {
-  for (const kind of deletionOrder) {
-    for (const { metadata } of objects.filter((object) => object.kind === kind)) {
-      const { namespace = 'default', name = '' } = metadata;
-      try {
-        await client.delete(kinds[kind] as Resource, { namespace, name });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
-    }
+  for (const [kind, resource] of deletionOrder) {
+    const own = objects.filter((object) => object.kind === kind);
+    for (const { metadata } of own) await deleteOne(client, resource, metadata);
+  }
+}
+
+async function deleteOne(client: KubeClient, resource: Resource, metadata: RawObject['metadata']): Promise<void> {
+  const { namespace = 'default', name = '' } = metadata;
+  try {
+    await client.delete(resource, { namespace, name });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
   }
 }

@@ -1,0 +1,166 @@
+/** The front door: what a person sees, right and wrong. Each case runs the real binary. */
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import { parseAllDocuments } from 'yaml';
+import { run } from '../e2e/kubectl.js';
+
+const tandem = (args: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}) =>
+  run(process.execPath, ['dist/src/cli/main.js', ...args], {
+    ...options,
+    env: { KUBECONFIG: '', HOME: '/nonexistent', ...options.env },
+  });
+
+t.test('tandem --help names every command', async (t) => {
+  const { code, stdout } = await tandem(['--help']);
+  t.equal(code, 0);
+  for (const command of [
+    'demo',
+    'lab',
+    'expand',
+    'check',
+    'webhook',
+    'controller',
+    'extender',
+    'router',
+    'all',
+    'status',
+    'explain',
+    'plan',
+    'doctor',
+  ]) {
+    t.match(stdout, new RegExp(`^  ${command} `, 'm'), command);
+  }
+});
+
+t.test('wrong usage exits with 2 and says how to get help', async (t) => {
+  for (const args of [
+    ['no-such-command'],
+    ['expand'],
+    ['check', '--bogus'],
+    ['router', '--log-level', 'loud'],
+    ['check', '-f', 'x', '-o', 'xml'],
+  ]) {
+    const { code, stderr } = await tandem(args);
+    t.equal(code, 2, args.join(' '));
+    t.match(stderr, /--help/);
+  }
+});
+
+t.test('tandem expand', async (t) => {
+  await t.test('prints manifests that expand to themselves', async (t) => {
+    const once = await tandem(['expand', '-f', 'config/samples/npu/modelserving.yaml']);
+    const twice = await tandem(['expand', '-f', '-'], { input: once.stdout });
+    t.equal(once.code, 0);
+    t.same(
+      parseAllDocuments(twice.stdout).map((document) => document.toJS()),
+      parseAllDocuments(once.stdout).map((document) => document.toJS()),
+    );
+  });
+  await t.test('--explain puts the reason above what it adds', async (t) => {
+    const { stdout } = await tandem(['expand', '--explain', '-f', 'config/samples/gpu/modelserving.yaml']);
+    t.match(stdout, /# vllm: .*\n\s+startupProbe:/);
+  });
+  await t.test('-o json is JSON', async (t) => {
+    const { stdout } = await tandem(['expand', '-o', 'json', '-f', 'config/samples/terse-gpu.yaml']);
+    t.doesNotThrow(() => JSON.parse(stdout));
+  });
+});
+
+t.test('tandem check', async (t) => {
+  await t.test('accepts the documents and names what they leave broken', async (t) => {
+    const { code, stdout } = await tandem([
+      'check',
+      '-f',
+      'config/samples/gpu/modelserving.yaml',
+      'config/samples/gpu/modelserver.yaml',
+    ]);
+    t.equal(code, 0);
+    t.match(stdout, /warning TND-024/);
+    t.match(stdout, /warning TND-067/);
+  });
+  await t.test('exits with 1 on an error, in JSON too', async (t) => {
+    const folder = t.testdir({
+      'a.yaml':
+        'apiVersion: networking.serving.volcano.sh/v1alpha1\nkind: ModelRoute\nmetadata: {name: r}\nspec: {rules: []}\n',
+    });
+    const { code, stdout } = await tandem(['check', '-o', 'json', '-f', join(folder, 'a.yaml')]);
+    t.equal(code, 1);
+    t.match(JSON.parse(stdout), [{ severity: 'error', kind: 'ModelRoute', name: 'r' }]);
+  });
+});
+
+t.test('what is wrong with a file is told with its place, and without a stack', async (t) => {
+  const folder = t.testdir({
+    'broken.yaml': 'kind: [\n',
+    'list.yaml': '- 1\n',
+    'nameless.yaml': 'apiVersion: v1\nkind: Pod\n',
+    profiles: { 'x.yaml': 'kind: engine\n' },
+  });
+  const cases: [readonly string[], RegExp][] = [
+    [['check', '-f', join(folder, 'broken.yaml')], /error manifest-not-yaml: .*broken\.yaml:\d+:\d+: /],
+    [['check', '-f', join(folder, 'list.yaml')], /error manifest-not-an-object: .*no apiVersion/],
+    [['expand', '-f', join(folder, 'nameless.yaml')], /error manifest-not-an-object: .*no metadata\.name/],
+    [['expand', '-f', join(folder, 'absent.yaml')], /error manifest-unreadable: .*absent\.yaml/],
+    [
+      ['expand', '-f', 'config/samples/gpu/modelserving.yaml', '--profiles', join(folder, 'profiles')],
+      /error profiles-invalid: .*x\.yaml/s,
+    ],
+    [['demo', 'tpu'], /error unknown-demo: .*choose gpu, npu, terse or all/],
+  ];
+  for (const [args, expected] of cases) {
+    const { code, stderr } = await tandem(args);
+    t.equal(code, 1, args.slice(0, 2).join(' '));
+    t.match(stderr, expected);
+    t.notMatch(stderr, /\n\s+at /, 'no stack trace');
+  }
+});
+
+t.test('a missing cluster is an error with its fix', async (t) => {
+  for (const command of ['controller', 'status', 'doctor']) {
+    const { code, stderr } = await tandem([command]);
+    t.equal(code, 1);
+    t.match(stderr, /error no-kubeconfig: .*KUBECONFIG/, command);
+  }
+});
+
+t.test('a taken port is an error with its fix', async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const folder = t.testdir({ 'objects.yaml': '' });
+  const { code, stderr } = await tandem([
+    'router',
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--metrics-listen',
+    '127.0.0.1:0',
+    '--objects',
+    join(folder, 'objects.yaml'),
+  ]);
+  t.equal(code, 1);
+  t.match(stderr, /error port-in-use: .*--listen/);
+});
+
+t.test('--config', async (t) => {
+  const folder = t.testdir({ 'objects.yaml': '' });
+  await t.test('refuses an unknown key and lists the known ones', async (t) => {
+    writeFileSync(join(folder, 'bad.yaml'), 'lissten: 127.0.0.1:0\n');
+    const { code, stderr } = await tandem(['router', '--config', join(folder, 'bad.yaml')]);
+    t.equal(code, 1);
+    t.match(stderr, /error config-invalid: .*"lissten".*known keys: listen, metrics-listen/);
+  });
+  await t.test('gives flags their values unless the command line does', async (t) => {
+    writeFileSync(join(folder, 'good.yaml'), 'listen: nonsense\n');
+    const { stderr } = await tandem([
+      'router',
+      '--config',
+      join(folder, 'good.yaml'),
+      '--objects',
+      join(folder, 'objects.yaml'),
+    ]);
+    t.match(stderr, /error bad-listen-address: listen address "nonsense"/);
+  });
+});
