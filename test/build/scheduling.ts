@@ -1,11 +1,14 @@
 /** A cluster seen through its API server by tests of schedulers: nodes in leaves, groups of pods, and where they landed. */
+import { readFile } from 'node:fs/promises';
 import type { Test } from 'tap';
+import { parse } from 'yaml';
 import type { Node, Pod } from '../../src/api/kube.js';
+import { modelServings } from '../../src/api/resources.js';
 import type { KubeClient, RawObject } from '../../src/kube/client.js';
 import { connectCluster } from '../../src/kube/http-client.js';
 import { loadConnection } from '../../src/kube/kubeconfig.js';
 import { startReflector } from '../../src/kube/reflector.js';
-import { namespaces, nodes as nodeKind, pods as podKind } from '../../src/kube/resources.js';
+import { apiVersionOf, crds, namespaces, nodes as nodeKind, pods as podKind } from '../../src/kube/resources.js';
 import type { ObjectStore } from '../../src/kube/store.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { groupPod, type PodOptions, plainPod } from './cluster.js';
@@ -85,6 +88,55 @@ export async function createNodes({ client, nodes }: Scheduling, given: readonly
           (nodes.get(undefined, metadata.name ?? '')?.spec?.taints ?? []).length === 0 &&
           nodes.get(undefined, metadata.name ?? '') !== undefined,
       ) || undefined,
+  );
+}
+
+/** Adds the ModelServing CRD and resolves when objects of the kind can be made. */
+export async function installModelServings(t: Test, { client }: Scheduling): Promise<void> {
+  const text = await readFile(
+    new URL('../../../config/crd/modelservings.workload.serving.volcano.sh.yaml', import.meta.url),
+    'utf8',
+  );
+  const end = new AbortController();
+  type Crd = RawObject & { status?: { conditions?: readonly { type: string; status: string }[] } };
+  const kinds = startReflector<Crd>(client, crds, { signal: end.signal, logger: silentLogger });
+  t.teardown(() => end.abort());
+  const { metadata } = await client.create<Crd>(crds, parse(text) as Crd);
+  await untilStore(kinds, () =>
+    kinds
+      .get(undefined, metadata.name ?? '')
+      ?.status?.conditions?.find(({ type, status }) => type === 'Established' && status === 'True'),
+  );
+  end.abort();
+  await kinds.stopped;
+}
+
+/** The ModelServing that `pairs(groups, ...)` are the pods of. Without it nobody can know that a decode follows a prefill. */
+export async function createServing(
+  { client }: Scheduling,
+  namespace: string,
+  groups: number,
+  devices = 8,
+): Promise<void> {
+  const role = (name: string) => ({
+    name,
+    replicas: 1,
+    entryTemplate: { spec: groupPod(name, { devices }).spec },
+    workerReplicas: 0,
+  });
+  await client.create<RawObject>(
+    modelServings,
+    {
+      apiVersion: apiVersionOf(modelServings),
+      kind: 'ModelServing',
+      metadata: { name: 'llm', namespace },
+      spec: {
+        replicas: groups,
+        schedulerName: 'default-scheduler',
+        template: { roles: [role('prefill'), role('decode')] },
+      },
+    } as RawObject,
+    { namespace },
   );
 }
 

@@ -4,18 +4,21 @@ import { createServer, type Server } from 'node:http';
 import t, { type Test } from 'tap';
 import { openExtenderStores } from '../../extender/main.js';
 import { startExtender } from '../../extender/start.js';
-import type { Running } from '../../src/base/running.js';
+import { modelServings } from '../../src/api/resources.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { fabric } from '../build/cluster.js';
 import {
   createNodes,
+  createServing,
+  installModelServings,
   isBound,
   leavesPerGroup,
   openScheduling,
   pairs,
   plainPod,
   type Scheduling,
+  untilStore,
 } from '../build/scheduling.js';
 import { missingControlPlane } from '../control-plane/locate.js';
 import { startControlPlane } from '../control-plane/start.js';
@@ -23,7 +26,7 @@ import { startControlPlane } from '../control-plane/start.js';
 const configuration = new URL('../../../config/scheduler/kube-scheduler.yaml', import.meta.url);
 
 /** Starts the extender on the given port, 0 for any, and waits until it knows the cluster. */
-async function extenderOn(port: number, { client }: Scheduling): Promise<Running & { metrics: Metrics }> {
+async function extenderOn(port: number, { client }: Scheduling) {
   const end = new AbortController();
   const metrics = new Metrics();
   const stores = await openExtenderStores({ client }, silentLogger, end.signal);
@@ -36,7 +39,7 @@ async function extenderOn(port: number, { client }: Scheduling): Promise<Running
     end.abort();
     await running.stop();
   };
-  return { ...running, metrics, stop, [Symbol.asyncDispose]: stop };
+  return { address: running.address, metrics, stop, servings: stores.servings };
 }
 
 const plane = await startControlPlane();
@@ -48,6 +51,7 @@ if (plane?.programs['kube-scheduler'] === undefined) {
   await t.test('with a real kube-scheduler', { timeout: 240_000 }, async (t) => {
     const cluster = await openScheduling(t, plane.kubeconfig);
     await createNodes(cluster, fabric(3, 4));
+    await installModelServings(t, cluster);
     let extender = await extenderOn(0, cluster);
     t.teardown(() => extender.stop());
     const port = extender.address?.port ?? 0;
@@ -66,11 +70,14 @@ if (plane?.programs['kube-scheduler'] === undefined) {
     );
     await t.test('six groups that fill the cluster land in one leaf each', async (t) => {
       await cluster.namespace('with');
+      await createServing(cluster, 'with', 6);
+      await untilStore(extender.servings, () => extender.servings.get('with', 'llm'));
       const names = await cluster.create('with', ...pairs(6, {}));
       const placed = await cluster.untilPods('with', names, isBound);
       t.strictSame(leavesPerGroup(placed), [1, 1, 1, 1, 1, 1]);
       t.match(await extender.metrics.render(), /tandem_extender_answer_seconds_count\{verb="prioritize"\} \d+/);
       await cluster.clear('with');
+      await cluster.client.delete(modelServings, { namespace: 'with', name: 'llm' });
     });
     await t.test('without the extender they do not', async (t) => {
       await cluster.namespace('without');
@@ -111,6 +118,8 @@ if (plane?.programs['kube-scheduler'] === undefined) {
     await t.test('once it is back, it is asked again', async (t) => {
       extender = await extenderOn(port, cluster);
       await cluster.namespace('back');
+      await createServing(cluster, 'back', 3);
+      await untilStore(extender.servings, () => extender.servings.get('back', 'llm'));
       const names = await cluster.create('back', ...pairs(3, {}));
       t.strictSame(leavesPerGroup(await cluster.untilPods('back', names, isBound)), [1, 1, 1]);
     });
