@@ -134,7 +134,8 @@ export class Draft {
   }
 
   #keyOf(parent: Container | undefined, segment: Segment | undefined): string | number | undefined {
-    if (typeof segment !== 'object') return segment;
+    if (typeof segment !== 'object')
+      return (typeof segment === 'number') === Array.isArray(parent) ? segment : undefined;
     if (!Array.isArray(parent)) return undefined;
     const index = parent.findIndex((entry) => isObject(entry) && entry[segment.key] === segment.is);
     return index < 0 ? undefined : index;

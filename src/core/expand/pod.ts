@@ -11,7 +11,7 @@ import { Draft } from './draft.js';
 import { drainHook, drainOrder } from './drain.js';
 import { kvFingerprint } from './fingerprint.js';
 import { noteAdditions, pinnedRevision } from './notes.js';
-import { applyAdditions, runStep, templateSteps } from './run-steps.js';
+import { applyAdditions, completePod } from './run-steps.js';
 import { modeOf, servingAsRun } from './serving.js';
 import { planTerse } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
@@ -84,7 +84,7 @@ function completeTemplate({ draft, role, context, reasons, warnings }: Run, serv
   const whole = readServing(servingAsRun(serving, profiles, settings), profiles);
   const peers = whole.roles.map((other) => other.pod).filter((other) => other !== undefined);
   const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined };
-  for (const step of templateSteps) reasons.push(...runStep(step, subject, draft, [], role));
+  reasons.push(...completePod(subject, draft, [], role, () => readPod(pod, profiles)));
 }
 
 /** Labels that the router and the checks read, and the hook that lets the engine finish. */

@@ -1,3 +1,4 @@
+import type { PodReading } from '../reading/types.js';
 import type { Draft } from './draft.js';
 import { shorten, spellPlace } from './spell.js';
 import { devices } from './steps/devices.js';
@@ -24,9 +25,25 @@ export const templateSteps: readonly Step[] = [
   gracePeriod,
 ];
 
-/** Applies one step's additions below a place; what is taken is dropped, and what is added is told. */
-export function runStep(step: Step, subject: Subject, draft: Draft, below: Place, role: string): readonly Reason[] {
-  return applyAdditions(step.name, step.additions(subject), draft, below, role);
+/**
+ * Runs all steps on one pod template, which stands at `below` in the draft; `read` reads it as it then is. What is taken
+ * is dropped, and what is added is told.
+ */
+export function completePod(
+  first: Subject,
+  draft: Draft,
+  below: Place,
+  role: string,
+  read: () => PodReading | undefined,
+): readonly Reason[] {
+  const reasons: Reason[] = [];
+  let subject = first;
+  for (const step of templateSteps) {
+    const added = applyAdditions(step.name, step.additions(subject), draft, below, role);
+    reasons.push(...added);
+    if (step.readAgain && added.length > 0) subject = { ...subject, reading: read() ?? subject.reading };
+  }
+  return reasons;
 }
 
 export function applyAdditions(

@@ -6,7 +6,7 @@ import type { PodReading, RoleReading } from '../reading/types.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { noteAdditions, pinProfiles } from './notes.js';
-import { applyAdditions, runStep, templateSteps } from './run-steps.js';
+import { applyAdditions, completePod } from './run-steps.js';
 import { planTerse, type TersePlan } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
 import type { ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
@@ -93,8 +93,8 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
     if (!role.pod) continue;
     const terse = plan.roles.some((planned) => planned.role.index === role.index);
     const subject = { reading: role.pod, template: role.template, peers, profiles, settings, terse };
-    for (const step of templateSteps) reasons.push(...runStep(step, subject, draft, templatePlace(role), role.name));
-    reasons.push(...workers(role, draft));
+    const read = () => readServing(draft.object as unknown as ModelServing, profiles).roles[role.index]?.pod;
+    reasons.push(...completePod(subject, draft, templatePlace(role), role.name, read), ...workers(role, draft));
   }
   return { draft, reasons, problems: plan.problems, roles };
 }

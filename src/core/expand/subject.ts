@@ -61,6 +61,8 @@ export function volumeWithMount(
   mount: { readonly mountPath: string; readonly readOnly?: boolean },
   why: Because,
 ): readonly Addition[] {
+  // One without the other is worse than neither, so a list of a wrong shape gets none.
+  if (!holdsList(subject.template.spec, 'volumes') || !holdsList(subject.reading.container, 'volumeMounts')) return [];
   const taken = listAt(subject.template.spec, 'volumes').find((other) => textAt(other, 'name') === volume.name);
   const name = taken === undefined || sameSource(taken, volume) ? volume.name : `${volume.name}-tandem`;
   return [
@@ -73,6 +75,11 @@ export function volumeWithMount(
       ...why,
     },
   ];
+}
+
+function holdsList(value: unknown, key: string): boolean {
+  const member = isObject(value) ? value[key] : undefined;
+  return member === undefined || member === null || Array.isArray(member);
 }
 
 function sameSource(a: unknown, b: unknown): boolean {

@@ -56,6 +56,8 @@ export interface PodLike {
 
 export interface Step {
   readonly name: string;
+  /** Later steps depend on what this one adds, so the pod is read anew after it. */
+  readonly readAgain?: boolean;
   additions(subject: Subject): readonly Addition[];
 }
 

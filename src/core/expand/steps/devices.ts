@@ -10,6 +10,7 @@ export const devices: Step = {
     if (resource === undefined || profile === undefined) return [];
     const resources = objectAt(subject.reading.container, 'resources');
     const amount = objectAt(resources, 'limits')?.[resource] ?? objectAt(resources, 'requests')?.[resource];
+    if (typeof amount !== 'string' && typeof amount !== 'number') return [];
     return (['limits', 'requests'] as const).map(
       (part): Addition => ({
         kind: 'field',

@@ -5,6 +5,7 @@ import type { Addition, Step, Subject } from '../types.js';
 /** What the profiles want in the engine's environment. */
 export const environment: Step = {
   name: 'environment',
+  readAgain: true,
   additions: (subject) =>
     profilesOf(subject).flatMap((profile) =>
       (profile.env ?? [])
