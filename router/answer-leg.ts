@@ -50,13 +50,15 @@ export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promis
 function close(job: Job, record: LegRecord, { watch, firstAt }: Relay, end: RelayEnd): RelayEnd {
   const ok = end.kind === 'streamed' || (end.kind === 'answered' && end.answer.status < 300);
   if (firstAt !== undefined) record.firstMs ??= firstAt - record.ms;
-  closeLeg(record, ok ? 'ok' : outcomeOf(end));
+  if (end.kind === 'broken') job.broken = true;
+  closeLeg(record, ok ? 'ok' : outcomeOf(end, job.answer.clientLeft));
   job.promptTokens = watch.promptTokens ?? job.promptTokens;
   job.completionTokens = watch.completionTokens ?? job.completionTokens;
   return end;
 }
 
-function outcomeOf(end: RelayEnd): string {
+function outcomeOf(end: RelayEnd, clientLeft: boolean): string {
+  if (clientLeft) return 'aborted';
   if (end.kind === 'answered') return String(end.answer.status);
   return end.kind === 'failed' ? end.failure.fault : end.kind;
 }

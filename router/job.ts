@@ -34,6 +34,8 @@ export interface Job {
   promptTokens: number | undefined;
   completionTokens: number | undefined;
   fallback: string | undefined;
+  /** The answer had begun and did not reach its end. */
+  broken: boolean;
 }
 
 /** Opens the record of a leg; `ms` is filled in by `closeLeg`. */
@@ -51,13 +53,19 @@ export function closeLeg(record: LegRecord, outcome: string): void {
 
 /** Tells the client which pods answer and how long each leg took, in headers that any tool shows. */
 export function describeLegs(job: Job): void {
-  const legs = job.legs.filter(({ outcome }) => outcome === 'ok' || outcome === 'open');
-  const timing = legs.map(({ leg, ms, firstMs, outcome }) => {
-    const took = outcome === 'open' ? (firstMs ?? performance.now() - ms) : ms;
-    return `${leg};dur=${took.toFixed(1)}`;
-  });
-  const served = legs.slice(-2);
-  const isPair = served.length === 2 && served[0]?.leg === 'prefill' && served[1]?.leg === 'decode';
-  const names = (isPair ? served : served.slice(-1)).map(({ pod }) => pod);
-  job.answer.own.push('x-tandem-pair', names.join(','), 'server-timing', timing.slice(-2).join(', '));
+  const legs = job.legs.slice(lastAttempt(job.legs));
+  const pods = legs.map(({ pod }) => pod).join(',');
+  job.answer.own.push('x-tandem-pair', pods, 'server-timing', legs.map(timing).join(', '));
+}
+
+/** Index of the first leg of the attempt that answers: a decode leg belongs to the prefill leg before it. */
+function lastAttempt(legs: readonly LegRecord[]): number {
+  const last = legs.length - 1;
+  return legs[last]?.leg === 'decode' && legs[last - 1]?.leg === 'prefill' ? last - 1 : last;
+}
+
+/** While a leg is open, `ms` is when it began. */
+function timing({ leg, ms, firstMs, outcome }: LegRecord): string {
+  const took = outcome === 'open' ? (firstMs ?? performance.now() - ms) : ms;
+  return `${leg};dur=${took.toFixed(1)}`;
 }

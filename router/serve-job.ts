@@ -8,11 +8,12 @@ import { servePlain, wholePods } from './plain-flow.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 
-/** Serves one request to its end: whatever happens, the client is answered or gone afterwards. */
+/** Serves one request to its end: whatever happens, the client is answered or gone afterwards. Returns the code of what failed. */
 export async function serveJob(room: Room, job: Job, path: string): Promise<string | undefined> {
   const unserved = await firstChoice(room, job, path);
   const left = unserved && (await fallBack(room, job, unserved));
-  if (!left || job.answer.clientLeft) return left?.error.code;
+  if (!left) return job.broken ? 'answer-broken' : undefined;
+  if (job.answer.clientLeft) return left.error.code;
   if (left.answer) sendAnswer(job, left.answer);
   else job.answer.fail(asTandemError(left.error));
   return left.error.code;

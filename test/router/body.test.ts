@@ -1,0 +1,247 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import t from 'tap';
+import { JsonError, scanObject } from '../../router/body-scan.js';
+import { drop, type Edits, IfPresent, RawJson, SplicedBody } from '../../router/spliced-body.js';
+
+const runs = 10_000;
+const space = fc.stringMatching(/^[ \t\r\n]{0,3}$/);
+
+/** A string as JSON text, its characters escaped in any of the legal ways. */
+const stringText = fc
+  .array(
+    fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 3 }).map((text) => JSON.stringify(text).slice(1, -1)),
+      fc.constantFrom(
+        '\\u0061',
+        '\\/',
+        '\\"',
+        '\\\\',
+        '\\n',
+        '\\ud83d\\ude00',
+        '\\ud83d',
+        'é',
+        '😀',
+        '"'.repeat(0),
+        '{',
+        ']',
+        ',',
+      ),
+      fc.string({ maxLength: 300 }).map((text) => JSON.stringify(text).slice(1, -1)),
+    ),
+    { maxLength: 6 },
+  )
+  .map((parts) => `"${parts.join('')}"`);
+const numberText = fc.oneof(
+  fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => JSON.stringify(value)),
+  fc.constantFrom('0', '-0', '9007199254740993', '1e400', '-12.50', '1E+2', '0.70', '123456789012345678901234567890'),
+);
+const keyText = fc.oneof(
+  fc.constantFrom(
+    '"model"',
+    '"max_tokens"',
+    '"stream"',
+    '"kv_transfer_params"',
+    '"m\\u006fdel"',
+    '"messages"',
+    '"bootstrap_x"',
+  ),
+  stringText,
+);
+const { value: valueText } = fc.letrec<{ value: string; list: string; object: string }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    stringText,
+    numberText,
+    fc.constantFrom('true', 'false', 'null'),
+    tie('list'),
+    tie('object'),
+  ),
+  list: fc
+    .array(fc.tuple(space, tie('value'), space), { maxLength: 4 })
+    .map((items) => `[${items.map((item) => item.join('')).join(',')}]`),
+  object: fc
+    .array(fc.tuple(space, stringText, space, space, tie('value'), space), { maxLength: 4 })
+    .map((items) => `{${items.map(([a, key, b, c, value, d]) => `${a}${key}${b}:${c}${value}${d}`).join(',')}}`),
+}));
+const bodyText = fc
+  .tuple(space, fc.array(fc.tuple(space, keyText, space, space, valueText, space), { maxLength: 8 }), space, space)
+  .map(([before, items, inside, after]) => {
+    const members = items.map(([a, key, b, c, value, d]) => `${a}${key}${b}:${c}${value}${d}`).join(',');
+    return `${before}{${members === '' ? inside : members}}${after}`;
+  });
+
+const known = new Set(['model', 'max_tokens', 'stream', 'kv_transfer_params', 'messages']);
+const wants = (key: string): boolean => known.has(key) || key.startsWith('bootstrap_');
+
+const parses = (text: string): boolean => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch (error) {
+    return !(error instanceof SyntaxError);
+  }
+};
+const scans = (text: string): boolean => {
+  try {
+    scanObject(Buffer.from(text), wants);
+    return true;
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    return false;
+  }
+};
+
+t.test('scanning a request body', (t) => {
+  t.test('accepts every legal JSON object and finds its members as JSON.parse does', (t) => {
+    fc.assert(
+      fc.property(bodyText, (text) => {
+        const body = SplicedBody.scan(Buffer.from(text), wants);
+        const parsed = JSON.parse(text) as Record<string, unknown>;
+        for (const key of Object.keys(parsed).filter(wants)) {
+          if (!isDeepStrictEqual(body.value(key), parsed[key])) t.fail(text);
+        }
+        for (const key of body.keys()) if (!Object.hasOwn(parsed, key)) t.fail(`found ${key} in ${text}`);
+      }),
+      { numRuns: 2000 },
+    );
+    t.end();
+  });
+
+  t.test('accepts and refuses exactly what JSON.parse does, also with a byte changed, added or lost', (t) => {
+    const edit = fc.record({
+      at: fc.nat(),
+      lose: fc.nat({ max: 2 }),
+      add: fc.constantFrom(
+        '',
+        '"',
+        '\\',
+        '{',
+        '}',
+        '[',
+        ']',
+        ',',
+        ':',
+        '0',
+        '-',
+        'e',
+        '.',
+        '\n',
+        '\u0001',
+        'x',
+        'null',
+      ),
+    });
+    let refused = 0;
+    fc.assert(
+      fc.property(bodyText, edit, (text, { at, lose, add }) => {
+        const i = at % (text.length + 1);
+        const changed = Buffer.from(text.slice(0, i) + add + text.slice(i + lose)).toString();
+        const legal = parses(changed);
+        if (!legal) refused += 1;
+        if (scans(changed) !== legal) t.fail(`${legal ? 'refuses' : 'accepts'} ${JSON.stringify(changed)}`);
+      }),
+      { numRuns: runs },
+    );
+    t.ok(refused > runs / 20, `${refused} of ${runs} were illegal`);
+    t.end();
+  });
+
+  const refusals: readonly [string, string | Buffer, number][] = [
+    ['an empty body', '', 0],
+    ['an array', '[1]', 0],
+    ['null', 'null', 0],
+    ['two values', '{"a":1} {"b":2}', 8],
+    ['an unfinished object', '{"model":"x"', 12],
+    ['a trailing comma', '{"a":1,}', 7],
+    ['a missing colon', '{"a" 1}', 5],
+    ['a bare word', '{"a":tru}', 8],
+    ['a leading zero', '{"a":01}', 6],
+    ['a raw line feed in a string', '{"a":"x\ny"}', 7],
+    ['a wrong escape', '{"a":"\\x"}', 7],
+    ['half an escape', '{"a":"\\u12g4"}', 10],
+    ['a byte order mark', '\ufeff{}', 0],
+    ['bytes that are no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 0],
+  ];
+  for (const [what, text, position] of refusals) {
+    t.test(`refuses ${what}, and says where`, (t) => {
+      t.throws(() => scanObject(Buffer.from(text as string), wants), { name: 'JsonError', position });
+      t.end();
+    });
+  }
+
+  t.test('is not stopped by depth, and not by a member repeated without end', (t) => {
+    const deep = 200_000;
+    t.ok(scans(`{"messages":${'['.repeat(deep)}${']'.repeat(deep)}}`));
+    t.notOk(scans(`{${'"model":1,'.repeat(1000)}"model":2}`), 'a thousand times "model" is an attack');
+    t.end();
+  });
+  t.end();
+});
+
+t.test('splicing', (t) => {
+  const value = fc.oneof(
+    fc.constant(drop),
+    fc.constant(new IfPresent(1)),
+    fc.constant(new RawJson('{"remote_id":9007199254740993}')),
+    fc.jsonValue({ maxDepth: 1 }).map((json) => json as never),
+  );
+  const edits = fc.dictionary(
+    fc.constantFrom('model', 'max_tokens', 'stream', 'kv_transfer_params', 'bootstrap_x'),
+    value,
+    { maxKeys: 5 },
+  );
+
+  t.test('gives the original plus the intended changes, for every parser', (t) => {
+    fc.assert(
+      fc.property(bodyText, edits, (text, changes) => {
+        const spliced = Buffer.concat(SplicedBody.scan(Buffer.from(text), wants).with(changes).parts()).toString();
+        if (!isDeepStrictEqual(JSON.parse(spliced), expected(text, changes))) t.fail(`${text} became ${spliced}`);
+      }),
+      { numRuns: runs },
+    );
+    t.end();
+  });
+
+  t.test('touches no byte that is not named', (t) => {
+    fc.assert(
+      fc.property(bodyText, (text) => {
+        const bytes = Buffer.from(text);
+        const parts = SplicedBody.scan(bytes, wants).with({ never_there: drop }).parts();
+        if (!Buffer.concat(parts).equals(bytes)) t.fail(text);
+      }),
+      { numRuns: 1000 },
+    );
+    const seed =
+      '{ "seed" : 9007199254740993,\t"temperature":0.70, "messages":[{"b":1,"2":2,"a":"\\u0041"}],"model":"x" }';
+    const spliced = Buffer.concat(
+      SplicedBody.scan(Buffer.from(seed), wants).with({ model: 'y', stream: false }).parts(),
+    ).toString();
+    t.equal(
+      spliced,
+      '{ "seed" : 9007199254740993,\t"temperature":0.70, "messages":[{"b":1,"2":2,"a":"\\u0041"}],"model":"y" ,"stream":false}',
+    );
+    t.end();
+  });
+
+  t.test('sets a member that is given twice once, so that no parser reads the other one', (t) => {
+    const body = SplicedBody.scan(Buffer.from('{"model":"a","x":1,"model":"b"}'), wants);
+    t.equal(body.value('model'), 'b', 'the last one counts');
+    t.equal(Buffer.concat(body.with({ model: 'c' }).parts()).toString(), '{"x":1,"model":"c"}');
+    t.equal(Buffer.concat(body.with({ model: drop }).parts()).toString(), '{"x":1}');
+    t.end();
+  });
+  t.end();
+});
+
+function expected(text: string, changes: Edits): unknown {
+  const parsed = JSON.parse(text) as Record<string, unknown>;
+  for (const [key, edit] of Object.entries(changes)) {
+    if (edit === drop) delete parsed[key];
+    else if (edit instanceof RawJson) parsed[key] = JSON.parse(edit.bytes.toString());
+    else if (edit instanceof IfPresent) {
+      if (Object.hasOwn(parsed, key)) parsed[key] = 1;
+    } else parsed[key] = JSON.parse(JSON.stringify(edit));
+  }
+  return parsed;
+}
