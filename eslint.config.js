@@ -24,5 +24,31 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     },
   },
+  {
+    // tap itself waits for subtests and reports them.
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        {
+          allowForKnownSafeCalls: ['@tapjs/test', '@tapjs/core', 'tap'].map((name) => ({
+            from: 'package',
+            package: name,
+            name: 'test',
+          })),
+        },
+      ],
+    },
+  },
+  {
+    // A subtest belongs to its parent, which waits for it: tap needs no await, and subtests without one read as a list.
+    files: ['test/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafePromises: [{ from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' }] },
+      ],
+    },
+  },
   { files: ['src/**/*.ts', 'webhooks/**/*.ts', 'extender/**/*.ts', 'router/**/*.ts'], rules: limits },
 );
