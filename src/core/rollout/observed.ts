@@ -89,13 +89,16 @@ export function readObserved(snapshot: Snapshot, desired: Desired): Observed {
       else if (owner.uid !== desired.uid) taken.set(`${kind}/${object.metadata.name}`, `${owner.kind} ${owner.name}`);
       return owner === undefined || owner.uid === desired.uid;
     });
-  const pods = snapshot.pods.filter((pod) => slotOf(pod.metadata.name ?? '', desired.name) !== undefined);
+  const pods = [...snapshot.pods].sort(byName).filter((pod) => slotOf(pod.metadata.name ?? '', desired.name));
   return {
     now: snapshot.now,
     pods: ours('pod', pods).flatMap((pod) => podFact(pod, desired.name, snapshot.dismissed)),
-    services: ours('service', snapshot.services).map(namedFact),
-    podGroups: ours('pod-group', snapshot.podGroups).map((one) => ({ ...namedFact(one), spec: one.spec ?? {} })),
-    revisions: ours('revision', snapshot.revisions).flatMap(revisionFact),
+    services: ours('service', [...snapshot.services].sort(byName)).map(namedFact),
+    podGroups: ours('pod-group', [...snapshot.podGroups].sort(byName)).map((one) => ({
+      ...namedFact(one),
+      spec: one.spec ?? {},
+    })),
+    revisions: ours('revision', [...snapshot.revisions].sort(byName)).flatMap(revisionFact),
     orphans,
     taken,
     dismissed: snapshot.dismissed,
@@ -143,6 +146,12 @@ function revisionFact(object: ControllerRevision): RevisionFact[] {
   const templates = isObject(data) ? data['data'] : data;
   if (revision === undefined || !Array.isArray(templates)) return [];
   return [{ ...namedFact(object), revision, templates: templates as readonly Role[] }];
+}
+
+/** Watches deliver in any order; equal content must give an equal plan. */
+function byName(a: KubeObject, b: KubeObject): number {
+  const [left = '', right = ''] = [a.metadata.name, b.metadata.name];
+  return left < right ? -1 : Number(left > right);
 }
 
 const namedFact = ({ metadata }: KubeObject): NamedFact => ({

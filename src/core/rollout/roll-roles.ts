@@ -9,16 +9,17 @@ import { chooseVictims } from './victims.js';
  * RoleRollingUpdate: inside a group outdated role instances are replaced, each role within its own `maxUnavailable`;
  * other roles keep their pods. At most `budget.maxUnavailable` groups are disturbed at once.
  */
-export function rollRoles(_world: World, groups: readonly Group[], budget: Budget): DeletePod[] {
+export function rollRoles({ desired }: World, groups: readonly Group[], budget: Budget): DeletePod[] {
   const live = groups.filter(isLive);
-  const disturbed = live.filter((group) => !group.available);
+  const available = groups.filter((group) => group.available).length;
+  const disturbed = Math.max(desired.replicas, groups.length) - available; // a group of which nothing is left counts too
   const candidates = live
     .filter((group) => group.roles.some((role) => outdatedInstances(group, role).length > 0))
     .map((group) => ({ ...group, serves: group.available, cost: 0 }));
-  const calm = candidates.filter(({ available }) => available);
+  const calm = candidates.filter(({ serves }) => serves);
   // A group that is disturbed anyway goes on; a calm one only starts when there is room for one more.
-  const room = budget.maxUnavailable - disturbed.length;
-  return [...candidates.filter(({ available }) => !available), ...chooseVictims(calm, room)].flatMap((group) =>
+  const room = budget.maxUnavailable - disturbed;
+  return [...candidates.filter(({ serves }) => !serves), ...chooseVictims(calm, room)].flatMap((group) =>
     group.roles.flatMap((role) => rollRole(group, role)),
   );
 }
