@@ -2,7 +2,7 @@ import type { ModelServing } from '../../api/types.js';
 import type { RawObject } from '../../kube/client.js';
 import type { ObjectStore } from '../../kube/store.js';
 
-/** Resolves when `holds` is true of the store; asked again after every change. Rejects with the signal. */
+/** Resolves when the store is complete and `holds` is true of it; asked again after every change. Rejects with the signal. */
 export function until<T extends RawObject>(
   store: ObjectStore<T>,
   holds: () => boolean,
@@ -15,13 +15,14 @@ export function until<T extends RawObject>(
       end();
     };
     const look = () => {
-      if (holds()) settle(resolve);
+      if (store.hasSynced && holds()) settle(resolve);
     };
     const onAbort = () => settle(() => reject(signal.reason as Error));
     const unsubscribe = store.subscribe(look);
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
-    else look();
+    // An empty list changes nothing, so nobody is told of it; that it is complete is news all the same.
+    else store.synced.then(look, (error: unknown) => settle(() => reject(error as Error)));
   });
 }
 
