@@ -53,6 +53,7 @@ export class EngineCore {
   readonly #queue: Sequence[] = [];
   readonly #active = new Set<AbortController>();
   readonly #onDeath: (why: string) => void;
+  #closing: CutReason | undefined;
   running = 0;
   diedOf: string | undefined;
 
@@ -82,16 +83,23 @@ export class EngineCore {
     this.#onDeath(why);
   }
 
-  /** Cuts all sequences; the answers tell the client according to the reason. */
+  /** Cuts all sequences, also those still to come; the answers tell the client according to the reason. */
   cut(reason: CutReason): void {
+    this.#closing = reason;
     for (const controller of this.#active) controller.abort(reason);
   }
 
   /** Resolves when the caller's request is cut, for whatever reason. */
   async whileAlive(cut: AbortController): Promise<void> {
-    this.#active.add(cut);
+    this.#follow(cut);
     await untilAborted(cut.signal);
     this.#active.delete(cut);
+  }
+
+  /** Makes this request one of those that are cut together. */
+  #follow(cut: AbortController): void {
+    this.#active.add(cut);
+    if (this.#closing) cut.abort(this.#closing);
   }
 
   /** After the process has stopped: peers that still know it must find nobody. */
@@ -107,7 +115,7 @@ export class EngineCore {
   /** Runs one sequence to its end. `cut` is the caller's way to end it early, for the reason it aborts with. */
   async run(sequence: Sequence, cut: AbortController, say: Say): Promise<SequenceEnd> {
     if (!this.isAlive) throw engineDead();
-    this.#active.add(cut);
+    this.#follow(cut);
     this.counters.requests += 1;
     const remote = this.#pull.wants(sequence.params) ? sequence.params : undefined;
     const life: Life = { started: this.#options.clock.now(), fetched: remote === undefined, allocation: undefined };

@@ -25,6 +25,9 @@ export const engineErrors = table({
   },
 });
 
+/** Node closes an idle connection this much later than it is told to. */
+const nodeAddsMs = 1000;
+
 export interface EngineStats {
   readonly isAlive: boolean;
   readonly diedOf: string | undefined;
@@ -124,10 +127,8 @@ class EngineProcess {
     this.seen = new SeenLog(options.keepSeen);
     this.core = new EngineCore(options, (why) => void this.#died(why));
     this.handler = new Handler(this.core, options, this.seen);
-    this.#server = createServer(
-      { keepAliveTimeout: options.timing.keepAliveMs, requestTimeout: 0 },
-      this.handler.onRequest,
-    );
+    const keepAliveTimeout = Math.max(1, options.timing.keepAliveMs - nodeAddsMs);
+    this.#server = createServer({ keepAliveTimeout, requestTimeout: 0 }, this.handler.onRequest);
     this.exited = new Promise((resolve) => {
       this.#exit = resolve;
     });

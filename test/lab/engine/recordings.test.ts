@@ -31,7 +31,7 @@ interface Recording {
 }
 
 function readRecording(name: string): Recording {
-  const text = readFileSync(new URL(`${name}.txt`, folder), 'latin1');
+  const text = readFileSync(new URL(`${name}.txt`, folder), 'utf8');
   const lines = text.split('\n');
   const asked = lines.filter((line) => line.startsWith('> ')).map((line) => line.slice(2));
   const first = lines.findIndex((line) => line.startsWith('< HTTP '));
@@ -43,21 +43,18 @@ function readRecording(name: string): Recording {
       return [line.slice(2, colon), line.slice(colon + 2)];
     }),
   );
-  const body = Buffer.from(asked.slice(2).join('\n'), 'latin1').toString('utf8');
   return {
     name,
     method,
     path,
-    headers: JSON.parse(Buffer.from((asked[1] ?? '').replace('headers ', ''), 'latin1').toString('utf8')) as Record<
-      string,
-      string
-    >,
-    body,
+    headers: JSON.parse((asked[1] ?? '').replace('headers ', '')) as Record<string, string>,
+    body: asked.slice(2).join('\n'),
     answer: {
       status: Number(lines[first]?.split(' ')[2]),
       headers,
-      body: Buffer.from(lines.slice(blank + 1).join('\n'), 'latin1')
-        .toString('utf8')
+      body: lines
+        .slice(blank + 1)
+        .join('\n')
         .trim(),
     },
   };
