@@ -24,14 +24,14 @@ export function answerObject(
 export function answerList(ctx: ApiContext, exchange: Exchange, type: ResourceType, page: ListPage): void {
   const { items, ...metadata } = page;
   const { as } = answerForm(exchange.request.headers.accept);
-  if (as === 'table') return exchange.json(200, table(type, items, metadata, tableOptions(ctx, exchange)));
+  if (as === 'table') {
+    exchange.json(200, table(type, items, metadata, tableOptions(ctx, exchange)));
+    return;
+  }
   if (as === 'metadata') {
-    return exchange.json(200, {
-      kind: 'PartialObjectMetadataList',
-      apiVersion: 'meta.k8s.io/v1',
-      metadata,
-      items: items.map(partial),
-    });
+    const kind = 'PartialObjectMetadataList';
+    exchange.json(200, { kind, apiVersion: 'meta.k8s.io/v1', metadata, items: items.map(partial) });
+    return;
   }
   exchange.json(200, {
     kind: type.listKind,

@@ -3,6 +3,8 @@
  * the last finalizer is gone and, for a pod, until the kubelet has deleted it with a grace period of zero.
  */
 import type { ApiContext, Call, DeleteOptions } from './call.js';
+import { definedBucket, definitionBucket } from './crd/definition.js';
+import { definitionCleanup, foreground, orphan } from './finalizers.js';
 import { assertNamespaceOpen } from './namespaces.js';
 import { at, clone, dictOf, isDict, keyOf, listOf, type Obj, same, timestamp } from './object.js';
 import { present } from './resource-type.js';
@@ -14,9 +16,6 @@ export interface Deletion {
   /** False while finalizers or a grace period keep it. */
   readonly isGone: boolean;
 }
-
-const foreground = 'foregroundDeletion';
-const orphan = 'orphan';
 
 /** Reads `DeleteOptions` from the body and from the query, which some clients use. */
 export function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
@@ -86,7 +85,7 @@ function remove(ctx: ApiContext, call: Call & { name: string }, held: Obj, optio
   const { type } = call;
   const next = clone(held);
   const { metadata } = next;
-  metadata.finalizers = finalizersFor(held, options);
+  metadata.finalizers = finalizersFor(ctx, type.bucket, held, options);
   if (metadata.finalizers.length === 0) delete metadata.finalizers;
   const grace = graceOf(call, held, options);
   const isHeld = metadata.finalizers !== undefined || isNamespaceWithContent(type.bucket, next);
@@ -116,7 +115,13 @@ function graceOf({ type }: Call, held: Obj, options: DeleteOptions): number {
     : Math.min(wait, held.metadata.deletionGracePeriodSeconds ?? wait);
 }
 
-function finalizersFor({ metadata }: Obj, options: DeleteOptions): string[] {
+function finalizersFor(ctx: ApiContext, bucket: string, object: Obj, options: DeleteOptions): string[] {
+  const asked = ownerFinalizers(object, options);
+  const isInUse = bucket === definitionBucket && ctx.store.list(definedBucket(object)).length > 0;
+  return isInUse && !asked.includes(definitionCleanup) ? [...asked, definitionCleanup] : asked;
+}
+
+function ownerFinalizers({ metadata }: Obj, options: DeleteOptions): string[] {
   const present = metadata.finalizers ?? [];
   const { propagationPolicy: policy, orphanDependents } = options;
   if (policy === undefined && orphanDependents === undefined) return [...present];
@@ -131,7 +136,7 @@ const isNamespaceWithContent = (bucket: string, object: Obj): boolean =>
 /** Namespaces and definitions say in their status that they are going. */
 function markTerminating(ctx: ApiContext, bucket: string, object: Obj): void {
   if (bucket === 'namespaces') object['status'] = { ...dictOf(object['status']), phase: 'Terminating' };
-  if (bucket !== 'customresourcedefinitions.apiextensions.k8s.io') return;
+  if (bucket !== definitionBucket) return;
   const status = dictOf(object['status']);
   const others = listOf(status['conditions']).filter((condition) => dictOf(condition)['type'] !== 'Terminating');
   object['status'] = {

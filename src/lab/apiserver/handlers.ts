@@ -9,12 +9,13 @@ import type { Obj } from './object.js';
 import { patchObject } from './patch/patch.js';
 import { type Continuations, getObject, listObjects } from './read.js';
 import { hasSubresource, type ResourceType } from './resource-type.js';
+import { scaleOf } from './scale-view.js';
 import { badRequest, methodNotAllowed, noSuchResource, notImplemented } from './status.js';
 import { bindPod } from './subresources/binding.js';
 import { evictPod } from './subresources/eviction.js';
 import { finalizeNamespace } from './subresources/finalize.js';
 import { answerReview } from './subresources/reviews.js';
-import { getScale, putScale } from './subresources/scale.js';
+import { putScale } from './subresources/scale.js';
 import { streamWatch } from './watch-stream.js';
 import { createObject, decodeBody, updateObject } from './write.js';
 
@@ -90,8 +91,8 @@ function get({ ctx }: Handlers, exchange: Exchange, { type, namespace, name = ''
 function list(server: Handlers, exchange: Exchange, target: Target): void {
   const { ctx, continuations } = server;
   const { type, namespace } = target;
-  if (['true', '1'].includes(exchange.query.get('watch') ?? '')) return streamWatch(server, exchange, target);
-  answerList(ctx, exchange, type, listObjects(ctx, continuations, type, namespace, exchange.query));
+  if (['true', '1'].includes(exchange.query.get('watch') ?? '')) streamWatch(server, exchange, target);
+  else answerList(ctx, exchange, type, listObjects(ctx, continuations, type, namespace, exchange.query));
 }
 
 async function create({ ctx }: Handlers, exchange: Exchange, target: Target): Promise<void> {
@@ -176,7 +177,7 @@ async function finalize({ ctx }: Handlers, exchange: Exchange, target: Target): 
 }
 
 function readScale({ ctx }: Handlers, exchange: Exchange, { type, namespace, name = '' }: Target): void {
-  exchange.json(200, getScale(type, getObject(ctx, type, namespace, name)));
+  exchange.json(200, scaleOf(type, getObject(ctx, type, namespace, name)));
 }
 
 async function writeScale({ ctx }: Handlers, exchange: Exchange, target: Target): Promise<void> {

@@ -11,7 +11,8 @@ import type { Running } from '../../base/running.js';
 import { createAuthority, issueServing } from '../../certs/authority.js';
 import { listen } from '../../server/listen.js';
 import type { Logger } from '../../telemetry/log.js';
-import { type ResolveService, WebhookChain } from './admission/webhook-chain.js';
+import type { ResolveService } from './admission/webhook-call.js';
+import { WebhookChain } from './admission/webhook-chain.js';
 import type { ApiContext, UserInfo } from './call.js';
 import { establishDefinitions } from './crd/establish.js';
 import { Exchange } from './exchange.js';
@@ -113,7 +114,7 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
         server.close(() => resolve());
         server.closeAllConnections();
       });
-      await admission.close();
+      admission.close();
     })());
   const onAbort = () => void stop();
   signal.addEventListener('abort', onAbort, { once: true });

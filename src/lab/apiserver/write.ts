@@ -11,6 +11,7 @@ import { clone, dictOf, keyOf, type Obj, same, timestamp } from './object.js';
 import { applyDefaults, prepareUpdated, validateObject } from './prepare.js';
 import { bucketOf } from './registry.js';
 import { present } from './resource-type.js';
+import { scaleKind, scaleOf, setReplicas } from './scale-view.js';
 import { trackManagers } from './ssa/track.js';
 import { alreadyExists, badRequest, conflict, modified, notFound } from './status.js';
 
@@ -135,16 +136,34 @@ async function admitUpdate(ctx: ApiContext, call: Call, next: Obj, current: Obj,
   const { type } = call;
   prepareUpdated(call, next, current);
   if (!managersKnown) trackManagers(ctx, call, current, next);
-  const object = await ctx.admission.mutate(attributes(call, 'UPDATE', next, current), (changed) =>
-    decodeAgain(call, changed),
-  );
+  const object = await mutateUpdate(ctx, call, next, current);
   prepareUpdated(call, object, current);
   if (call.subresource === undefined) type.strategy.prepareUpdate?.(object, current);
   countGeneration(call, object, current);
   validateObject(call, object, current);
-  await ctx.admission.validate(attributes(call, 'UPDATE', object, current));
+  await ctx.admission.validate(
+    call.subresource === 'scale' ? scaleAttributes(call, object, current) : attributes(call, 'UPDATE', object, current),
+  );
   return object;
 }
+
+async function mutateUpdate(ctx: ApiContext, call: Call, next: Obj, current: Obj): Promise<Obj> {
+  if (call.subresource !== 'scale') {
+    return ctx.admission.mutate(attributes(call, 'UPDATE', next, current), (changed) => decodeAgain(call, changed));
+  }
+  const scale = await ctx.admission.mutate(scaleAttributes(call, next, current), (changed) => changed as Obj);
+  setReplicas(call.type, next, Number(dictOf(scale['spec'])['replicas'] ?? 0));
+  return next;
+}
+
+/** Admission of `scale` is about the Scale, not about the object behind it. */
+const scaleAttributes = (call: Call, object: Obj, current: Obj): Attributes & { object: Obj } => ({
+  call,
+  operation: 'UPDATE',
+  kind: scaleKind,
+  object: scaleOf(call.type, object),
+  oldObject: scaleOf(call.type, current),
+});
 
 /** True when the request named the version it wants to replace. */
 function assertVersions({ type, name = '' }: Call, next: Obj, current: Obj, replaces: boolean): boolean {

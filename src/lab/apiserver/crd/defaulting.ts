@@ -18,9 +18,9 @@ export function fillDefaults(schema: Schema, value: unknown): void {
 
 function fillMember(schema: Schema, holder: Dict, name: string, item: unknown): void {
   const property = schema.properties?.[name];
-  if (property !== undefined) return fillDefaults(property, item);
+  if (property !== undefined) fillDefaults(property, item);
   const others = schema.additionalProperties;
-  if (!isDict(others)) return;
+  if (property !== undefined || !isDict(others)) return;
   const other = others as Schema;
   if (item === null && other.nullable !== true && other.default !== undefined)
     holder[name] = structuredClone(other.default);

@@ -49,3 +49,9 @@ export interface DefinitionSpec {
 export const definitionBucket = 'customresourcedefinitions.apiextensions.k8s.io';
 
 export const specOf = (definition: Obj): DefinitionSpec => definition['spec'] as DefinitionSpec;
+
+/** Section of the store that holds the definition's objects. */
+export function definedBucket(definition: Obj): string {
+  const { group, names } = specOf(definition);
+  return `${names.plural}.${group}`;
+}

@@ -17,7 +17,10 @@ export function establishDefinitions(ctx: ApiContext): () => void {
 
 function establish(ctx: ApiContext, name: string): void {
   const definition = ctx.store.get(definitionBucket, name);
-  if (definition === undefined) return ctx.registry.withdraw(name);
+  if (definition === undefined) {
+    ctx.registry.withdraw(name);
+    return;
+  }
   const rival = rivalOf(ctx, definition);
   if (rival === undefined) ctx.registry.define(name, servedTypes(definition));
   const next = clone(definition);

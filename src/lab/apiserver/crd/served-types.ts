@@ -1,9 +1,11 @@
 /** The kinds that a definition adds, one per served version. */
+
+import { builtinSchemas } from '../builtin.js';
 import type { FieldError } from '../field-error.js';
 import { at, type Dict, dictOf, type Obj, same } from '../object.js';
 import { bucketOf } from '../registry.js';
 import type { ResourceType, ScalePaths, Strategy, Subresource } from '../resource-type.js';
-import { type Schema, SchemaReader } from '../schema.js';
+import type { Schema } from '../schema.js';
 import { compileJsonPath } from '../tables/json-path.js';
 import { ruleErrors } from './cel/rules.js';
 import { fillDefaults } from './defaulting.js';
@@ -12,7 +14,6 @@ import { schemaErrors } from './validate.js';
 
 const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 const partVerbs = ['get', 'patch', 'update'];
-const noReferences = new SchemaReader({});
 
 export function servedTypes(definition: Obj): ResourceType[] {
   const { group, names, scope, versions } = specOf(definition);
@@ -37,7 +38,7 @@ export function servedTypes(definition: Obj): ResourceType[] {
         subresources: subresourcesOf(version, names.kind),
         bucket,
         schema,
-        reader: noReferences,
+        reader: builtinSchemas,
         strategy: strategyFor(version, schema),
         custom: true,
         ...(printed !== undefined && { printed: printed.map((column) => ({ priority: 0, ...column })) }),

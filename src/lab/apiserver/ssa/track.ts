@@ -1,8 +1,51 @@
+/** Records who changed what in a create, update or patch: structured-merge-diff `Updater.Update`. */
 import type { ApiContext, Call } from '../call.js';
-import type { Obj } from '../object.js';
+import { type Dict, isDict, type Obj, timestamp } from '../object.js';
+import type { ResourceType } from '../resource-type.js';
+import { changed, compare } from './compare.js';
+import { difference, empty, sameFields, union } from './field-set.js';
+import { formatManagers, identity, idOf, ownable, startingManagers } from './managers.js';
+import { Typed } from './typed.js';
 
-export function trackManagers(_ctx: ApiContext, _call: Call, current: Obj | undefined, next: Obj): void {
-  const known = current?.metadata.managedFields;
-  if (known === undefined) delete next.metadata.managedFields;
-  else next.metadata.managedFields = known;
+const typedKinds = new WeakMap<ResourceType, Typed>();
+
+export function typedOf(type: ResourceType): Typed {
+  const known = typedKinds.get(type);
+  if (known !== undefined) return known;
+  const made = new Typed(type);
+  typedKinds.set(type, made);
+  return made;
+}
+
+/** Writes `metadata.managedFields` of `next`: its changes against `current` belong to the call's manager from now on. */
+export function trackManagers(ctx: ApiContext, call: Call, current: Obj | undefined, next: Obj): void {
+  const managers = startingManagers(current, next);
+  delete next.metadata.managedFields;
+  const typed = typedOf(call.type);
+  const found = compare(typed, typed.root, withoutManagers(current ?? blank(call.type)), next);
+  const taken = ownable(changed(found), call);
+  for (const [id, manager] of managers) {
+    managers.set(id, { ...manager, set: difference(difference(manager.set, taken), found.removed) });
+  }
+  const self = identity(call, 'Update');
+  const held = managers.get(idOf(self));
+  const set = union(held?.set ?? empty, taken);
+  const isSame = held !== undefined && sameFields(held.set, set) && held.time !== undefined;
+  managers.set(idOf(self), { ...self, time: isSame ? (held.time ?? '') : timestamp(ctx.now()), set });
+  const entries = formatManagers(managers);
+  if (entries.length > 0) next.metadata.managedFields = entries;
+}
+
+export function withoutManagers(object: Obj): Obj {
+  const { managedFields: _managedFields, ...metadata } = object.metadata;
+  return { ...object, metadata: metadata as Obj['metadata'] };
+}
+
+/** A built-in kind's empty object: its structs are there before anybody sets something in them. */
+function blank({ schema, custom }: ResourceType): Obj {
+  const object: Dict = { metadata: {} };
+  for (const [name, property] of custom ? [] : Object.entries(schema.properties ?? {})) {
+    if (isDict(property.default) && Object.keys(property.default).length === 0) object[name] = {};
+  }
+  return object as unknown as Obj;
 }

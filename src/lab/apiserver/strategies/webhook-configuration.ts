@@ -1,4 +1,7 @@
 /** Webhook configurations: the defaults of admissionregistration v1 and the fields without which no call can be made. */
+
+import { compileCel } from '../crd/cel/evaluate.js';
+import { CelSyntaxError } from '../crd/cel/parse.js';
 import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.js';
 import { type Dict, dictOf, isDict, listOf, numberOf, type Obj, textOf } from '../object.js';
 import type { Strategy } from '../resource-type.js';
@@ -36,6 +39,7 @@ function* configurationErrors(configuration: Obj): Generator<FieldError> {
     if (names.has(name)) yield duplicate(`${at}.name`, name);
     names.add(name);
     yield* webhookErrors(webhook, at);
+    yield* conditionErrors(webhook, at);
   }
 }
 
@@ -67,5 +71,17 @@ function* webhookErrors(webhook: Dict, at: string): Generator<FieldError> {
       'http',
       `'https' is the only allowed URL scheme; desired format: https://host[/path]`,
     );
+  }
+}
+
+/** Conditions that this server cannot evaluate are refused when they are written, never skipped. */
+function* conditionErrors(webhook: Dict, at: string): Generator<FieldError> {
+  for (const [index, condition] of listOf(webhook['matchConditions']).filter(isDict).entries()) {
+    try {
+      compileCel(textOf(condition['expression']));
+    } catch (error) {
+      if (!(error instanceof CelSyntaxError)) throw error;
+      yield invalid(`${at}.matchConditions[${index}].expression`, condition['expression'], error.message);
+    }
   }
 }
