@@ -1,5 +1,5 @@
 import type { ModelRoute } from '../../src/api/types.js';
-import { checkModelRoute } from '../../src/core/checks/check.js';
+import { reviewModelRoute } from '../../src/core/checks/review.js';
 import type { Decision } from '../decision.js';
 import { judge } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
@@ -8,5 +8,5 @@ import { contextIn, type World } from '../world.js';
 
 export function validateModelRoute(request: ReviewRequest, world: World): Decision {
   const { object, namespace, skip } = objectUnder<ModelRoute>(request);
-  return skip ?? judge(checkModelRoute(object, contextIn(world, namespace)));
+  return skip ?? judge(reviewModelRoute(object, contextIn(world, namespace)));
 }

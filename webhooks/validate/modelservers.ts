@@ -1,5 +1,5 @@
 import type { ModelServer } from '../../src/api/types.js';
-import { checkModelServer } from '../../src/core/checks/check.js';
+import { reviewModelServer } from '../../src/core/checks/review.js';
 import type { Decision } from '../decision.js';
 import { judge } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
@@ -8,5 +8,5 @@ import { contextWithServings, type World } from '../world.js';
 
 export function validateModelServer(request: ReviewRequest, world: World): Decision {
   const { object, namespace, skip } = objectUnder<ModelServer>(request);
-  return skip ?? judge(checkModelServer(object, contextWithServings(world, namespace)));
+  return skip ?? judge(reviewModelServer(object, contextWithServings(world, namespace)));
 }

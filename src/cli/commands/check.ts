@@ -1,7 +1,8 @@
 import type { ModelRoute, ModelServer, ModelServing } from '../../api/types.js';
-import { checkModelRoute, checkModelServer, checkServing } from '../../core/checks/check.js';
 import type { CheckContext } from '../../core/checks/context.js';
 import type { Finding } from '../../core/checks/finding.js';
+import { type Expansion, reviewModelRoute, reviewModelServer, reviewServing } from '../../core/checks/review.js';
+import { checkShape } from '../../core/checks/shape.js';
 import { servingAsRun } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
 import type { Profiles } from '../../core/profiles/types.js';
@@ -29,20 +30,23 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
     ...object,
     metadata: { namespace: 'default', ...object.metadata },
   }));
-  const of = <T>(kind: string) => objects.filter((object) => object.kind === kind) as unknown as readonly T[];
-  const readings = of<ModelServing>('ModelServing').map((serving) =>
-    readServing(servingAsRun(serving, profiles, defaultExpandSettings), profiles),
-  );
+  // An object of the wrong shape is reported itself; nothing is concluded from it for the others.
+  const of = <T>(kind: string) =>
+    objects.filter(
+      (object) => object.kind === kind && checkShape(object, false).length === 0,
+    ) as unknown as readonly T[];
+  const expansion = { profiles, settings: defaultExpandSettings };
   const context: CheckContext = {
     objects: 'complete',
     fallbackScheduler: 'default-scheduler',
-    modelServings: readings,
+    modelServings: of<ModelServing>('ModelServing').map((serving) =>
+      readServing(servingAsRun(serving, profiles, defaultExpandSettings), profiles),
+    ),
     modelServers: of<ModelServer>('ModelServer'),
     modelRoutes: of<ModelRoute>('ModelRoute'),
   };
-  let serving = 0;
   return objects.flatMap((object, i) => {
-    const findings = findingsOf(object, () => readings[serving++], context);
+    const findings = findingsOf(object, expansion, context);
     return findings === undefined
       ? []
       : [{ file: manifests[i]?.file ?? '', kind: object.kind, name: object.metadata.name ?? '', findings }];
@@ -51,18 +55,16 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
 
 function findingsOf(
   object: Manifest['object'],
-  nextReading: () => ReturnType<typeof readServing> | undefined,
+  expansion: Expansion,
   context: CheckContext,
 ): readonly Finding[] | undefined {
   switch (object.kind) {
-    case 'ModelServing': {
-      const reading = nextReading();
-      return reading && checkServing(reading, context);
-    }
+    case 'ModelServing':
+      return reviewServing(object as unknown as ModelServing, expansion, context);
     case 'ModelServer':
-      return checkModelServer(object as unknown as ModelServer, context);
+      return reviewModelServer(object as unknown as ModelServer, context);
     case 'ModelRoute':
-      return checkModelRoute(object as unknown as ModelRoute, context);
+      return reviewModelRoute(object as unknown as ModelRoute, context);
     default:
       return undefined;
   }

@@ -13,6 +13,7 @@ import * as route from './route-rules.js';
 import { type Rule, rule } from './rule.js';
 import type { ServerSubject } from './server-rules.js';
 import * as server from './server-rules.js';
+import { shapeIsRight } from './shape.js';
 import * as storage from './storage-rules.js';
 import type { ServingSubject } from './subject.js';
 
@@ -62,6 +63,7 @@ export type RuleFacts = Omit<Rule<never>, 'check'> & { readonly judges: readonly
 
 /** Every rule once, by code: what docs, `tandem check` and the webhook know. A code may have two rules of one meaning. */
 export const allRules: readonly RuleFacts[] = [
+  facts(shapeIsRight, 'ModelServing', 'ModelServer', 'ModelRoute'),
   facts(canBeExpanded, 'ModelServing'),
   ...servingRules.map((row) => facts(row, 'ModelServing')),
   ...serverRules.map((row) => facts(row, 'ModelServer')),
