@@ -127,7 +127,7 @@ t.test('an engine is known by its program, wherever that stands', async (t) => {
         command: [
           'bash',
           '-lc',
-          'set -e\nexport TP=4\nexec vllm serve "m" \\\n  --tensor-parallel-size ${TP} > /log 2>&1',
+          `set -e\nexport TP=4\nexec vllm serve "m" \\\n  --tensor-parallel-size \${TP} > /log 2>&1`,
         ],
       },
       'vllm shell m 4',

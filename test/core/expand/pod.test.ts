@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t from 'tap';
+import type { Pod } from '../../../src/api/kube.js';
+import type { ModelServing } from '../../../src/api/types.js';
+import { drainHook, readDrainHook } from '../../../src/core/expand/drain.js';
+import { expandPod } from '../../../src/core/expand/pod.js';
+import { expandServing } from '../../../src/core/expand/serving.js';
+import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
+import { readPod } from '../../../src/core/reading/pod.js';
+import { packagedProfiles, sampleServing, servingOf } from './samples.js';
+
+const profiles = packagedProfiles();
+const roleLabel = 'modelserving.volcano.sh/role';
+
+/** A pod as a controller creates it from a role's template and as the API server defaults it. */
+function podOf(serving: ModelServing, role: string, more: Record<string, string> = {}): Pod {
+  const template = serving.spec.template.roles.find(({ name }) => name === role)?.entryTemplate;
+  const labels = {
+    [roleLabel]: role,
+    'modelserving.volcano.sh/role-id': `${role}-0`,
+    'modelserving.volcano.sh/entry': 'true',
+    ...more,
+  };
+  const spec = { terminationGracePeriodSeconds: 30, schedulerName: 'volcano', containers: [], ...template?.spec };
+  return { metadata: { ...template?.metadata, labels }, spec };
+}
+
+const withMode = (serving: ModelServing, mode: string): ModelServing => ({
+  ...serving,
+  metadata: { ...serving.metadata, annotations: { ...serving.metadata.annotations, 'tandem.dev/expand': mode } },
+});
+const label = (pod: Pod, key: string): string | undefined => pod.metadata.labels?.[`tandem.dev/${key}`];
+
+t.test('a pod of either document, made by any controller', async (t) => {
+  for (const [name, dialect, connector] of [
+    ['gpu/modelserving', 'nixl-pull', 'nixl'],
+    ['npu/modelserving', 'nixl-pull', 'mooncake-v1'],
+  ] as const) {
+    const serving = expandServing(sampleServing(name), profiles, settings).object;
+    const [prefill, decode] = ['prefill', 'decode'].map((role) =>
+      expandPod(podOf(serving, role), { profiles, settings, serving }),
+    );
+    if (!prefill || !decode) throw new Error('two roles');
+    t.equal(label(prefill.object, 'dialect'), dialect);
+    t.equal(label(prefill.object, 'connector'), connector);
+    t.match(label(prefill.object, 'kv-fingerprint'), /^[0-9a-f]{16}$/);
+    t.equal(
+      label(prefill.object, 'kv-fingerprint'),
+      label(decode.object, 'kv-fingerprint'),
+      'both sides may be paired',
+    );
+    const hook = (pod: Pod) => readDrainHook(readPod(pod, profiles)?.container.lifecycle?.preStop);
+    t.match(hook(prefill.object), {
+      port: 8000,
+      metricsPath: '/metrics',
+      seconds: 110,
+      gauges: [/running/, /waiting/, /kv_cache_usage/, /gpu_cache_usage/],
+    });
+    t.same(hook(decode.object)?.gauges.length, 2, 'decode waits for its requests only');
+    t.same([prefill.warnings, prefill.object.spec.schedulerName], [[], 'volcano'], 'no mapping, no warning');
+  }
+});
+
+t.test('what must agree is in the fingerprint, and nothing else', async (t) => {
+  const print = (args: readonly string[], image = 'vllm/vllm-openai:v0.11.2') => {
+    const config = '{"kv_connector":"NixlConnector","kv_role":"kv_both"}';
+    const container = { name: 'e', image, args: ['m', '--kv-transfer-config', config, ...args] };
+    return label(
+      expandPod(
+        { metadata: { labels: { [roleLabel]: 'prefill' } }, spec: { containers: [container] } },
+        { profiles, settings },
+      ).object,
+      'kv-fingerprint',
+    );
+  };
+  const base = print([]);
+  for (const same of [['--port', '9'], ['--enforce-eager'], ['-tp', '2'], ['--max-model-len', '100']])
+    t.equal(print(same), base, same.join(' '));
+  for (const other of [
+    ['--dtype', 'float16'],
+    ['--block-size=64'],
+    ['--kv-cache-dtype', 'fp8'],
+    ['--revision', 'x'],
+    ['--model', 'n'],
+  ])
+    t.not(print(other), base, other.join(' '));
+  t.not(print([], 'vllm/vllm-openai:v0.12.0'), base, 'the image');
+});
+
+t.test('what the pod already has stands', async (t) => {
+  const serving = sampleServing('gpu/modelserving');
+  const pod = podOf(serving, 'prefill', { 'tandem.dev/kv-fingerprint': 'mine' });
+  const [container] = pod.spec.containers;
+  const own: Pod = {
+    ...pod,
+    spec: {
+      ...pod.spec,
+      containers: [{ ...container, name: 'prefill', lifecycle: { preStop: { sleep: { seconds: 5 } } } }],
+    },
+  };
+  const { object } = expandPod(own, { profiles, settings, serving });
+  t.equal(label(object, 'kv-fingerprint'), 'mine');
+  t.same(object.spec.containers[0]?.lifecycle, { preStop: { sleep: { seconds: 5 } } });
+});
+
+t.test('the grace period', async (t) => {
+  const silent = sampleServing('gpu/modelserving');
+  const grace = (pod: Pod, serving?: ModelServing) =>
+    expandPod(pod, { profiles, settings, serving }).object.spec.terminationGracePeriodSeconds;
+  t.equal(
+    grace(podOf(silent, 'prefill'), silent),
+    120,
+    "Kubernetes' own 30 is nobody's choice when the template is silent",
+  );
+  t.equal(grace(podOf(silent, 'prefill')), 30, 'without the serving nobody knows, so it stands');
+  const chosen = servingOf(
+    '- name: prefill\n  entryTemplate: {spec: {terminationGracePeriodSeconds: 30, containers: [{name: e, image: vllm/vllm-openai, args: [m]}]}}',
+  );
+  t.equal(grace(podOf(chosen, 'prefill'), chosen), 30, 'a chosen 30 is a choice');
+  const hook = expandPod(podOf(chosen, 'prefill'), { profiles, settings, serving: chosen }).object.spec.containers[0]
+    ?.lifecycle?.preStop;
+  t.equal(readDrainHook(hook)?.seconds, 20, 'the hook ends before the grace period does');
+});
+
+t.test('a scheduler that this cluster does not have is mapped, and the user is told', async (t) => {
+  const mapped = { ...settings, schedulerNames: { volcano: 'default-scheduler' } };
+  const nginx: Pod = {
+    metadata: { labels: { [roleLabel]: 'web' } },
+    spec: { schedulerName: 'volcano', containers: [{ name: 'web', image: 'nginx' }] },
+  };
+  for (const pod of [nginx, podOf(sampleServing('gpu/modelserving'), 'decode')]) {
+    const { object, patch, warnings } = expandPod(pod, { profiles, settings: mapped });
+    t.equal(object.spec.schedulerName, 'default-scheduler');
+    t.match(
+      patch,
+      patch.map(({ path }) => (path === '/spec/schedulerName' ? { op: 'replace' } : { op: 'add' })),
+    );
+    t.match(warnings, [
+      /^spec\.schedulerName volcano is replaced by default-scheduler .*; install volcano and remove the setting/,
+    ]);
+  }
+  t.same(expandPod(nginx, { profiles, settings }).patch, [], 'without a mapping nginx is left exactly as it is');
+});
+
+t.test('a worker has no API: no labels for the router, no hook', async (t) => {
+  const pod = podOf(sampleServing('gpu/modelserving'), 'prefill');
+  const { 'modelserving.volcano.sh/entry': _, ...labels } = pod.metadata.labels ?? {};
+  t.same(expandPod({ ...pod, metadata: { labels } }, { profiles, settings }).patch, []);
+});
+
+t.test('mode pods', async (t) => {
+  for (const name of ['gpu/modelserving', 'npu/modelserving', 'terse-gpu', 'terse-npu']) {
+    const written = withMode(sampleServing(name), 'pods');
+    const template = expandServing(sampleServing(name), profiles, settings).object;
+    for (const role of ['prefill', 'decode']) {
+      const late = expandPod(podOf(written, role), { profiles, settings, serving: written }).object;
+      const early = expandPod(podOf(template, role), { profiles, settings, serving: template }).object;
+      t.same(late.spec, early.spec, `${name}: the ${role} pod is the same as from an expanded template`);
+    }
+  }
+  const pinned = expandServing(withMode(sampleServing('terse-gpu'), 'pods'), profiles, settings).object;
+  const { warnings } = expandPod(podOf(pinned, 'prefill'), {
+    profiles: { ...profiles, revision: 'other' },
+    settings,
+    serving: pinned,
+  });
+  t.match(warnings, [/^profiles other are in use, but qwen3-terse is pinned to [0-9a-f]{12}; remove the annotation/]);
+  const off = withMode(sampleServing('terse-gpu'), 'off');
+  t.same(expandPod(podOf(off, 'prefill'), { profiles, settings, serving: off }).patch, []);
+});
+
+t.test('the drain hook', async (t) => {
+  const python = spawn('python3', ['--version'], { stdio: 'ignore' });
+  const found = await new Promise<boolean>((done) =>
+    python.once('error', () => done(false)).once('exit', (code) => done(code === 0)),
+  );
+
+  /** An engine that shows each page of metrics once, the last one for ever. */
+  async function engine(t: { teardown(close: () => unknown): unknown }, pages: readonly string[]) {
+    const left = [...pages];
+    let asked = 0;
+    const server = createServer((_, response) => {
+      asked += 1;
+      response.end(left.length > 1 ? left.shift() : left[0]);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    return { port: (server.address() as AddressInfo).port, asked: () => asked };
+  }
+  const run = (port: number, gauges: readonly string[], seconds = 60): ChildProcess => {
+    const [program = '', ...args] = drainHook({ port, metricsPath: '/metrics', seconds, gauges }).exec?.command ?? [];
+    return spawn(program, args, { stdio: 'inherit', env: { PATH: process.env['PATH'], POD_IP: '127.0.0.1' } });
+  };
+  const ended = async (child: ChildProcess): Promise<unknown> => (await once(child, 'exit'))[0];
+  const page = (running: number, kv: number) =>
+    `# HELP x y\nvllm:num_requests_running{model_name="a b"} ${running}.0\nvllm:other 9\nvllm:kv_cache_usage_perc{engine="0"} ${kv}\n`;
+  const gauges = ['vllm:num_requests_running', 'vllm:kv_cache_usage_perc', 'vllm:not_exported'];
+
+  t.test('waits until requests and KV are gone, twice in a row', { skip: !found && 'no python3 here' }, async (t) => {
+    const { port, asked } = await engine(t, [page(1, 0.2), page(0, 0.1), page(0, 0)]);
+    t.equal(await ended(run(port, gauges)), 0);
+    t.equal(asked(), 4);
+  });
+  t.test('ends at its limit', { skip: !found && 'no python3 here' }, async (t) => {
+    const { port, asked } = await engine(t, [page(1, 0)]);
+    t.equal(await ended(run(port, gauges, 1)), 0);
+    t.ok(asked() >= 1);
+  });
+  t.test('does not wait for an engine that is gone', { skip: !found && 'no python3 here' }, async (t) => {
+    const { port } = await engine(t, ['']);
+    const closed = createServer();
+    closed.listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const free = (closed.address() as AddressInfo).port;
+    await new Promise((done) => closed.close(done));
+    t.not(free, port);
+    t.equal(await ended(run(free, gauges)), 0);
+  });
+  t.test('can be read back, and no other command can', async (t) => {
+    const order = { port: 1, metricsPath: '/m', seconds: 2, gauges: ['a', 'b'] };
+    t.same(readDrainHook(drainHook(order)), order);
+    t.equal(readDrainHook({ exec: { command: ['python3', '-c', 'print()', '1', '/m', '2', 'a'] } }), undefined);
+    t.equal(readDrainHook({ sleep: { seconds: 1 } }), undefined);
+    t.equal(readDrainHook(undefined), undefined);
+  });
+});

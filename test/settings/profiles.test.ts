@@ -1,0 +1,77 @@
+import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { TandemError } from '../../src/base/errors.js';
+import type { Profiles } from '../../src/core/profiles/types.js';
+import { loadProfiles, packagedProfiles, startProfiles } from '../../src/settings/profiles.js';
+
+async function folderOfProfiles(t: { teardown(remove: () => Promise<void>): unknown }): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-profiles-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  await cp(packagedProfiles, folder, { recursive: true });
+  return folder;
+}
+
+const amd = (cpu: string) =>
+  `kind: accelerator\nname: new-chip\ntitle: A new chip\nvendor: v\nresources: [v.example/chip]\nengines: [vllm]\nconnectors: [nixl]\nperDevice: {cpu: "${cpu}", memory: 1Gi, because: x}\n`;
+
+t.test('the package brings its profiles', async (t) => {
+  t.match((await loadProfiles()).revision, /^[0-9a-f]{12}$/);
+});
+
+t.test('a folder that cannot be used is named, with what to do', async (t) => {
+  await t.rejects(loadProfiles('/does/not/exist'), {
+    code: 'profiles-unreadable',
+    message: /\/does\/not\/exist.*name a folder with \*\.yaml/,
+  });
+  const folder = await folderOfProfiles(t);
+  await writeFile(join(folder, 'bad.yaml'), 'kind: engine\nname: x\n');
+  await t.rejects(loadProfiles(folder), {
+    code: 'profiles-invalid',
+    message: /bad\.yaml:1: the field "title" is missing/,
+  });
+});
+
+t.test('a folder is followed', async (t) => {
+  const folder = await folderOfProfiles(t);
+  const stop = new AbortController();
+  const changes: Profiles[] = [];
+  const problems: unknown[] = [];
+  let wake = (): void => undefined;
+  const next = () => new Promise<void>((done) => (wake = done));
+  const options = {
+    folder,
+    onChange: (profiles: Profiles) => {
+      changes.push(profiles);
+      wake();
+    },
+    onProblem: (error: unknown) => {
+      problems.push(error);
+      wake();
+    },
+  };
+  await using live = await startProfiles(options, stop.signal);
+  const first = live.current();
+
+  let told = next();
+  await writeFile(join(folder, 'new.yaml'), amd('1'));
+  await told;
+  t.equal(changes.length, 1);
+  t.ok(live.current().accelerators.some(({ name }) => name === 'new-chip'));
+  t.not(live.current().revision, first.revision);
+
+  told = next();
+  await writeFile(join(folder, 'new.yaml'), 'kind: [');
+  await told;
+  t.ok(problems[0] instanceof TandemError, 'a broken file is told');
+  t.equal(live.current(), changes[0], 'and the last good profiles stay in use');
+
+  told = next();
+  await writeFile(join(folder, '.new'), amd('2'));
+  await rename(join(folder, '.new'), join(folder, 'new.yaml'));
+  await told;
+  t.equal(changes.length, 2);
+  await live.stop();
+  await live.stop();
+});
