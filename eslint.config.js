@@ -40,15 +40,5 @@ export default tseslint.config(
       ],
     },
   },
-  {
-    // A subtest belongs to its parent, which waits for it: tap needs no await, and subtests without one read as a list.
-    files: ['test/**/*.ts'],
-    rules: {
-      '@typescript-eslint/no-floating-promises': [
-        'error',
-        { allowForKnownSafePromises: [{ from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' }] },
-      ],
-    },
-  },
   { files: ['src/**/*.ts', 'webhooks/**/*.ts', 'extender/**/*.ts', 'router/**/*.ts'], rules: limits },
 );
