@@ -23,14 +23,17 @@ export interface AnswerOptions {
 /** The verbs that schedulers are configured with. They read the view; the only trace they leave is an expectation. */
 export function createAnswers(options: AnswerOptions): Readonly<Record<Verb, Answer>> {
   const warn = once(options.logger);
+  let filterIsAsked = false;
   return {
     prioritize: (body) => {
       const args = readArguments(body);
       warnOfWholeNodes(args, warn);
+      if (!filterIsAsked) warnOfSoftHardMode(options, args, warn);
       const advice = adviseSafely(options, 'prioritize', { ...args, placed: undefined });
       return hostPriorities(args.names, scoreOf(advice));
     },
     filter: (body) => {
+      filterIsAsked = true;
       const args = readArguments(body);
       warnOfWholeNodes(args, warn);
       const { allowed, rejected } = filterSafely(options, args);
@@ -62,9 +65,9 @@ const scoreOf = (advice: Advice | undefined): ((name: string) => number) =>
 
 /** undefined is the neutral answer, counted with its reason: a scheduler must never wait for us or fail because of us. */
 function adviseSafely(options: AnswerOptions, verb: Verb, { pod, names, placed }: Question): Advice | undefined {
-  return safely(options, verb, (isLate) => {
+  return safely(options, verb, ({ isLate, isPlanLate }) => {
     const { view } = options;
-    const advice = advise(view.surroundings(isLate, placed), view.plan(isLate), pod, names);
+    const advice = advise(view.surroundings(isLate, placed), view.plan(isPlanLate), pod, names);
     if (advice.kind === 'neutral') options.metrics.neutral(verb, advice.why);
     else if (advice.probable !== undefined) view.expectations.expect(pod, advice.probable);
     return advice;
@@ -73,21 +76,29 @@ function adviseSafely(options: AnswerOptions, verb: Verb, { pod, names, placed }
 
 function filterSafely(options: AnswerOptions, args: Arguments): Filtered {
   const everything: Filtered = { allowed: args.names, rejected: new Map() };
-  const filtered = safely(options, 'filter', (isLate) => {
+  const filtered = safely(options, 'filter', ({ isLate, isPlanLate }) => {
     const around = options.view.surroundings(isLate);
     // Asked first, because most pods are not in hard mode and need no plan.
     if (policyOf(around, args.pod).mode !== 'required') return everything;
-    return allowNodes(around, options.view.plan(isLate), args.pod, args.names);
+    return allowNodes(around, options.view.plan(isPlanLate), args.pod, args.names);
   });
   return filtered ?? everything;
 }
 
-function safely<T>(options: AnswerOptions, verb: Verb, answer: (isLate: () => boolean) => T): T | undefined {
+interface Time {
+  readonly isLate: () => boolean;
+  /** Planning ahead for everybody gets a fifth: the rest is for the pod that is asked about. */
+  readonly isPlanLate: () => boolean;
+}
+
+function safely<T>(options: AnswerOptions, verb: Verb, answer: (time: Time) => T): T | undefined {
   const { metrics, elapsed, deadline, view } = options;
   const begun = elapsed();
   const neutral = (why: Neutral): undefined => metrics.neutral(verb, why) as undefined;
+  const after = (share: number) => () => elapsed() - begun > deadline * share;
   try {
-    return view.notReady() === undefined ? answer(() => elapsed() - begun > deadline) : neutral('not-synced');
+    if (view.notReady() !== undefined) return neutral('not-synced');
+    return answer({ isLate: after(1), isPlanLate: after(0.2) });
   } catch (error) {
     if (error instanceof TandemError && error.code === 'placement-late') return neutral('late');
     options.logger.error({ verb, error: describeError(error) }, 'no advice could be given; the answer is neutral');
@@ -115,5 +126,21 @@ function warnOfWholeNodes({ nodes }: Arguments, warn: ReturnType<typeof once>): 
   warn(
     'whole-nodes',
     'the scheduler sends whole nodes; set nodeCacheCapable: true, or it sees every node as empty (kubernetes#141781)',
+  );
+}
+
+/** Without the filter call the hard mode is a strong wish only, which its user must be told. */
+function warnOfSoftHardMode({ view }: AnswerOptions, { pod }: Arguments, warn: ReturnType<typeof once>): void {
+  if (
+    policyOf(
+      view.surroundings(() => false),
+      pod,
+    ).mode !== 'required'
+  )
+    return;
+  warn(
+    'no-filter-verb',
+    'a ModelServing requires a placement level, but the scheduler never asks /filter; set filterVerb: filter for this extender',
+    { pod: pod.metadata.name },
   );
 }

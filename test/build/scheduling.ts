@@ -116,7 +116,7 @@ export async function createServing(
   { client }: Scheduling,
   namespace: string,
   groups: number,
-  devices = 8,
+  { devices = 8, annotations = {} }: { devices?: number; annotations?: Readonly<Record<string, string>> } = {},
 ): Promise<void> {
   const role = (name: string) => ({
     name,
@@ -129,7 +129,7 @@ export async function createServing(
     {
       apiVersion: apiVersionOf(modelServings),
       kind: 'ModelServing',
-      metadata: { name: 'llm', namespace },
+      metadata: { name: 'llm', namespace, annotations },
       spec: {
         replicas: groups,
         schedulerName: 'default-scheduler',

@@ -4,7 +4,9 @@ import { createServer, type Server } from 'node:http';
 import t, { type Test } from 'tap';
 import { openExtenderStores } from '../../extender/main.js';
 import { startExtender } from '../../extender/start.js';
+import type { Pod } from '../../src/api/kube.js';
 import { modelServings } from '../../src/api/resources.js';
+import { pods as podKind } from '../../src/kube/resources.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { fabric } from '../build/cluster.js';
@@ -57,9 +59,9 @@ if (plane?.programs['kube-scheduler'] === undefined) {
     const port = extender.address?.port ?? 0;
     const text = await readFile(configuration, 'utf8');
     t.match(text, 'KUBECONFIG_PATH', 'the placeholder that its first lines explain');
-    await plane.startScheduler((kubeconfig) =>
-      text.replaceAll('KUBECONFIG_PATH', kubeconfig).replaceAll('127.0.0.1:9600', `127.0.0.1:${port}`),
-    );
+    const configured = (kubeconfig: string) =>
+      text.replaceAll('KUBECONFIG_PATH', kubeconfig).replaceAll('127.0.0.1:9600', `127.0.0.1:${port}`);
+    await plane.startScheduler(configured);
     await plane.startScheduler((kubeconfig) =>
       JSON.stringify({
         apiVersion: 'kubescheduler.config.k8s.io/v1',
@@ -115,6 +117,35 @@ if (plane?.programs['kube-scheduler'] === undefined) {
       }
       await cluster.clear('faults');
     });
+    await t.test(
+      'the hard mode, which a comment in the file adds: no leaf, no pod, and the pod says why',
+      async (t) => {
+        extender = await extenderOn(port, cluster);
+        await plane.startScheduler((kubeconfig) =>
+          configured(kubeconfig).replace('# filterVerb', 'filterVerb').concat('profiles: [{schedulerName: hard}]\n'),
+        );
+        await cluster.namespace('hard');
+        await createServing(cluster, 'hard', 1, { annotations: { 'tandem.dev/placement': 'required: leaf' } });
+        await untilStore(extender.servings, () => extender.servings.get('hard', 'llm'));
+        const fillers = ['r1', 'r2', 'r3'].flatMap((leaf) =>
+          [0, 1, 2].map((i) => plainPod(`${leaf}-${i}`, { devices: 8, spec: { nodeName: `${leaf}-n${i}` } })),
+        );
+        await cluster.untilPods('hard', await cluster.create('hard', ...fillers), isBound);
+        const names = await cluster.create('hard', ...pairs(1, { spec: { schedulerName: 'hard' } }));
+        const refused = ({ status }: Pod) => /no domain has room/.test(status?.conditions?.[0]?.message ?? '');
+        const [pod] = await cluster.untilPods('hard', names, refused);
+        t.match(
+          pod?.status?.conditions?.[0]?.message,
+          /^0\/12 nodes are available: 3 tandem: no domain has room for the whole group, 9 Insufficient nvidia.com\/gpu/,
+        );
+        await cluster.client.delete(podKind, { namespace: 'hard', name: 'r2-1' }, { gracePeriodSeconds: 0 });
+        const placed = await cluster.untilPods('hard', names, isBound);
+        t.strictSame([...new Set(placed.map(({ spec }) => spec.nodeName?.split('-')[0]))], ['r2']);
+        await cluster.clear('hard');
+        await cluster.client.delete(modelServings, { namespace: 'hard', name: 'llm' });
+        await extender.stop();
+      },
+    );
     await t.test('once it is back, it is asked again', async (t) => {
       extender = await extenderOn(port, cluster);
       await cluster.namespace('back');

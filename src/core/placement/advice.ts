@@ -3,9 +3,10 @@ import { labels, type levels } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Cluster, NodeState } from './cluster.js';
 import { type GroupKey, groupKeyOf, groupsOf, type Member, memberOf, membersOf, servingKeyOf } from './group.js';
-import { type GroupPlan, planGroup, Room } from './plan.js';
+import { type GroupPlan, planGroup } from './plan.js';
 import { type ClusterPlan, type Group, planCluster, roomFor } from './plan-cluster.js';
 import { type PlacementPolicy, placementPolicy } from './policy.js';
+import { Room } from './room.js';
 import { scoreNodes } from './score.js';
 import { isWithin, nearestLevel } from './topology.js';
 
@@ -32,7 +33,7 @@ export type Advice =
 
 /** The plan of all groups that are still being placed; valid while cluster, servings and expectations stay as they are. */
 export function planAll(around: Surroundings): ClusterPlan {
-  return planCluster(groupsIn(around), around.cluster.nodes, around.cluster.ladder, around.isLate);
+  return planCluster(groupsIn(around), around.cluster.terrain, around.isLate);
 }
 
 /** Scores of the candidate nodes for one pod. `clusterPlan` is what `planAll` gave for the same surroundings. */
@@ -52,8 +53,7 @@ export function advise(
   const plan = planFor(around, clusterPlan, { group, member, members, candidates });
   const scores = scoreNodes({
     ...{ group, member, members, plan, clusterPlan, candidates },
-    nodes: cluster.nodes,
-    ladder: cluster.ladder,
+    terrain: cluster.terrain,
   });
   return { kind: 'scores', scores, plan, probable: probableNode(plan, member, scores) };
 }
@@ -124,16 +124,16 @@ interface Question {
 /** The plan everyone follows; made anew when the scheduler does not offer the place it has for this pod. */
 function planFor(around: Surroundings, clusterPlan: ClusterPlan, question: Question): GroupPlan {
   const { group, member, members } = question;
-  const { nodes, ladder } = around.cluster;
+  const { terrain } = around.cluster;
   const offered = { member: member.name, nodes: new Set(question.candidates) };
   const common = clusterPlan.plans.get(group);
   if (common !== undefined && offered.nodes.has(common.nodes.get(member.name) ?? '') && agrees(common, members)) {
     return common;
   }
-  const request = { members, nodes, ladder, offered, ...(around.isLate && { isLate: around.isLate }) };
-  const own = planGroup({ ...request, room: roomFor(clusterPlan, group, nodes) });
+  const request = { members, terrain, offered, ...(around.isLate && { isLate: around.isLate }) };
+  const own = planGroup({ ...request, room: roomFor(clusterPlan, group, terrain) });
   // Room held for others is a wish, not a fact: a group that fits nowhere else may have it.
-  return own.complete ? own : planGroup({ ...request, room: new Room(nodes) });
+  return own.complete ? own : planGroup({ ...request, room: new Room(terrain.byName) });
 }
 
 /** Whether a plan was made from the same knowledge of where the members are. */

@@ -1,6 +1,7 @@
 import type { Node, Pod } from '../../api/kube.js';
 import { type GroupKey, groupKeyOf, holdsResources } from './group.js';
 import { type Amounts, amountsOf, minus, nothing, plus, requestsOf } from './resources.js';
+import { fabricOf, Terrain } from './terrain.js';
 import { type Domains, defaultLadder, domainsOfNode, type Ladder } from './topology.js';
 
 /** One node as placement sees it. */
@@ -8,6 +9,8 @@ export interface NodeState {
   readonly name: string;
   readonly node: Node;
   readonly domains: Domains;
+  /** All domains but the node itself, as one text: nodes that share it are equally far from all others. */
+  readonly fabric: string;
   readonly allocatable: Amounts;
   /** Allocatable less what bound pods ask for; negative where a node is over-committed. */
   readonly free: Amounts;
@@ -27,11 +30,12 @@ interface Held {
  */
 export class Cluster {
   readonly ladder: Ladder;
-  readonly #nodes = new Map<string, NodeState>();
+  readonly #nodes = new Map<string, Mutable<NodeState>>();
   readonly #used = new Map<string, Amounts>();
   readonly #held = new Map<string, Held>();
   readonly #groups = new Map<GroupKey, Map<string, Pod>>();
   #version = 0;
+  #terrain: Terrain | undefined;
 
   constructor(ladder: Ladder = defaultLadder) {
     this.ladder = ladder;
@@ -44,6 +48,12 @@ export class Cluster {
 
   get nodes(): ReadonlyMap<string, NodeState> {
     return this.#nodes;
+  }
+
+  /** The same nodes by domain; what is free on them stays current in it. */
+  get terrain(): Terrain {
+    this.#terrain ??= new Terrain(this.#nodes, this.ladder);
+    return this.#terrain;
   }
 
   /** Group keys in the order in which their first pod was seen. */
@@ -63,12 +73,16 @@ export class Cluster {
     if (old !== undefined && sameForPlacement(old.node, node)) return;
     const allocatable = amountsOf(node.status?.allocatable ?? node.status?.capacity);
     const free = minus(allocatable, this.#used.get(name) ?? nothing);
-    this.#nodes.set(name, { name, node, domains: domainsOfNode(node, this.ladder), allocatable, free });
+    const domains = domainsOfNode(node, this.ladder);
+    this.#nodes.set(name, { name, node, domains, fabric: fabricOf(domains), allocatable, free });
+    this.#terrain = undefined;
     this.#version++;
   }
 
   removeNode(name: string): void {
-    if (this.#nodes.delete(name)) this.#version++;
+    if (!this.#nodes.delete(name)) return;
+    this.#terrain = undefined;
+    this.#version++;
   }
 
   /** A pod was added or changed. Probes and conditions change nothing and do not touch the version. */
@@ -112,9 +126,11 @@ export class Cluster {
     if (left.size === 0) this.#used.delete(name);
     else this.#used.set(name, left);
     const state = this.#nodes.get(name);
-    if (state !== undefined) this.#nodes.set(name, { ...state, free: minus(state.allocatable, left) });
+    if (state !== undefined) state.free = minus(state.allocatable, left);
   }
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const podKey = ({ metadata }: Pod): string => `${metadata.namespace ?? 'default'}/${metadata.name ?? ''}`;
 

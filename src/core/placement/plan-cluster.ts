@@ -1,8 +1,8 @@
-import type { NodeState } from './cluster.js';
 import type { GroupKey, Member } from './group.js';
-import { type GroupPlan, planGroup, Room } from './plan.js';
+import { type GroupPlan, planGroup } from './plan.js';
 import { type Amounts, nothing, plus } from './resources.js';
-import type { Ladder } from './topology.js';
+import { Room } from './room.js';
+import type { Terrain } from './terrain.js';
 
 export interface Group {
   readonly key: GroupKey;
@@ -27,16 +27,15 @@ const planAhead = 256;
  */
 export function planCluster(
   groups: readonly Group[],
-  nodes: ReadonlyMap<string, NodeState>,
-  ladder: Ladder,
+  terrain: Terrain,
   isLate: () => boolean = () => false,
 ): ClusterPlan {
-  const room = new Room(nodes);
+  const room = new Room(terrain.byName);
   const plans = new Map<GroupKey, GroupPlan>();
   const held = new Map<string, { group: GroupKey; request: Amounts }[]>();
   for (const { key, members } of groups.filter(hasOpenSlot).sort(inTurn).slice(0, planAhead)) {
     if (isLate()) break;
-    const plan = planGroup({ members, nodes, room, ladder });
+    const plan = planGroup({ members, terrain, room });
     plans.set(key, plan);
     for (const { name, node, request } of members) {
       const meant = node === undefined ? plan.nodes.get(name) : undefined;
@@ -55,8 +54,8 @@ export function heldForOthers({ held }: ClusterPlan, group: GroupKey, node: stri
 }
 
 /** The room of a group: what is free, less what is held for the others. */
-export function roomFor(plan: ClusterPlan, group: GroupKey, nodes: ReadonlyMap<string, NodeState>): Room {
-  const room = new Room(nodes);
+export function roomFor(plan: ClusterPlan, group: GroupKey, terrain: Terrain): Room {
+  const room = new Room(terrain.byName);
   for (const [node, entries] of plan.held) {
     for (const entry of entries) if (entry.group !== group) room.take(node, entry.request);
   }

@@ -3,8 +3,11 @@ import { table } from '../../base/errors.js';
 import type { NodeState } from './cluster.js';
 import { refusal } from './feasible.js';
 import { linkWeight, type Member } from './group.js';
-import { type Amounts, devicesOf, fits, minus, nothing, plus } from './resources.js';
-import { costOfLevel, type Domains, distance, isWithin, type Ladder, nearestLevel } from './topology.js';
+import { type End, linksTo } from './links.js';
+import { type Amounts, devicesOf, fits, nothing, plus } from './resources.js';
+import type { Room } from './room.js';
+import { type Domain, isIn, type Terrain } from './terrain.js';
+import { costOfLevel, type Domains, isWithin, nearestLevel } from './topology.js';
 
 /** The intended place of each slot of one serving group. */
 export interface GroupPlan {
@@ -20,40 +23,10 @@ export interface GroupPlan {
   readonly complete: boolean;
 }
 
-/** Free amounts per node that a plan may take from without touching what was observed. */
-export class Room {
-  readonly #nodes: ReadonlyMap<string, NodeState>;
-  readonly #left: Map<string, Amounts>;
-
-  constructor(nodes: ReadonlyMap<string, NodeState>, left: ReadonlyMap<string, Amounts> = new Map()) {
-    this.#nodes = nodes;
-    this.#left = new Map(left);
-  }
-
-  free(node: NodeState): Amounts {
-    return this.#left.get(node.name) ?? node.free;
-  }
-
-  take(name: string, request: Amounts): void {
-    const node = this.#nodes.get(name);
-    if (node !== undefined) this.#left.set(name, minus(this.free(node), request));
-  }
-
-  give(name: string, request: Amounts): void {
-    const node = this.#nodes.get(name);
-    if (node !== undefined) this.#left.set(name, plus(this.free(node), request));
-  }
-
-  copy(): Room {
-    return new Room(this.#nodes, this.#left);
-  }
-}
-
 export interface PlanRequest {
   readonly members: readonly Member[];
-  readonly nodes: ReadonlyMap<string, NodeState>;
+  readonly terrain: Terrain;
   readonly room: Room;
-  readonly ladder: Ladder;
   /** Nodes that a scheduler offers for one member: that member is planned only there. */
   readonly offered?: { readonly member: string; readonly nodes: ReadonlySet<string> };
   /** Asked between steps; when it says true the plan is given up with `placement-late`. */
@@ -69,34 +42,25 @@ export const planErrors = table({
   },
 });
 
-interface Domain {
-  readonly level: Level | undefined;
-  readonly name: string | undefined;
-  /** Unique, also where two zones number their racks alike. */
-  readonly key: string;
-  readonly nodes: readonly NodeState[];
-}
-
 /**
  * The plan of one group: the nearest level at which one domain has room for every open slot and holds every placed one;
  * among such domains the one that is left with the least, so that large rooms stay whole. Equal input, equal output.
  */
 export function planGroup(request: PlanRequest): GroupPlan {
   const { placed, room } = settle(request);
-  const search: Search = { ...request, placed, room };
   const open = inPackingOrder(request.members.filter(({ name }) => !placed.has(name)));
   if (open.length === 0) return reached(request, placed, undefined);
-  const usable = [...request.nodes.values()]
-    .filter((node) => open.some((member) => mayTake(search, room, member, node)))
-    .sort(byName);
-  const found = nearestRoom(search, open, usable);
-  const assigned = found?.assigned ?? assign(search, open, usable).nodes;
+  const search: Search = { ...request, placed, room, usable: usableNodes(request, open) };
+  const found = nearestRoom(search, open);
+  const assigned = found?.assigned ?? assign(search, open, request.terrain.nodes).nodes;
   return reached(request, new Map([...placed, ...assigned]), found?.domain);
 }
 
 interface Search extends PlanRequest {
   /** Node by pod name of the members that are bound or expected somewhere. */
   readonly placed: ReadonlyMap<string, string>;
+  /** By pod name: the nodes that the member may use, room aside. Members of one kind share one set. */
+  readonly usable: ReadonlyMap<string, ReadonlySet<NodeState>>;
 }
 
 /** Members that have a place already; an expectation that no longer fits is dropped, one that does takes its room. */
@@ -104,10 +68,10 @@ function settle(request: PlanRequest): { placed: ReadonlyMap<string, string>; ro
   const placed = new Map<string, string>();
   const room = request.room.copy();
   for (const member of request.members) {
-    const state = request.nodes.get(member.node ?? member.expected ?? '');
+    const state = request.terrain.byName.get(member.node ?? member.expected ?? '');
     if (state === undefined) continue;
     if (member.node === undefined) {
-      if (!mayTake(request, room, member, state)) continue;
+      if (!fits(member.request, room.free(state)) || !accepts(state, member)) continue;
       room.take(state.name, member.request);
     }
     placed.set(member.name, state.name);
@@ -115,46 +79,55 @@ function settle(request: PlanRequest): { placed: ReadonlyMap<string, string>; ro
   return { placed, room };
 }
 
+const accepts = ({ node }: NodeState, { spec }: Member): boolean => refusal({ metadata: {}, spec }, node) === undefined;
+
+/** Asks each node once per kind of member: most groups have two kinds, prefill and decode. */
+function usableNodes({ terrain, room, offered }: PlanRequest, open: readonly Member[]): Search['usable'] {
+  const byKind = new Map<string, ReadonlySet<NodeState>>();
+  const usable = new Map<string, ReadonlySet<NodeState>>();
+  for (const member of open) {
+    const { nodeSelector, affinity, tolerations } = member.spec;
+    const kind = JSON.stringify([[...member.request], nodeSelector, affinity, tolerations]);
+    const nodes =
+      byKind.get(kind) ??
+      new Set(terrain.nodes.filter((node) => fits(member.request, room.free(node)) && accepts(node, member)));
+    byKind.set(kind, nodes);
+    const isAsked = offered?.member === member.name;
+    usable.set(member.name, isAsked ? new Set([...nodes].filter(({ name }) => offered.nodes.has(name))) : nodes);
+  }
+  return usable;
+}
+
 /** Goes up the ladder until a domain holds the group; undefined when not even the whole cluster does. */
 function nearestRoom(
   search: Search,
   open: readonly Member[],
-  usable: readonly NodeState[],
 ): { domain: Domain; assigned: ReadonlyMap<string, string> } | undefined {
-  const anchors = [...new Set(search.placed.values())].flatMap((name) => search.nodes.get(name) ?? []);
+  const { terrain, placed } = search;
+  const anchors = [...new Set(placed.values())].flatMap((name) => terrain.byName.get(name) ?? []);
   const demand = demandOf(open);
   for (const level of [...levels, undefined]) {
-    const rooms = domainsAt(level, usable, anchors)
-      .filter((domain) => couldHold(search.room, domain, demand))
+    const rooms = terrain
+      .domainsAt(level)
+      .filter((domain) => anchors.every((anchor) => isIn(anchor, domain)) && couldHold(search, domain, demand))
       .map((domain) => ({ domain, spare: spareIn(search.room, domain, demand) }))
       .sort((a, b) => a.spare - b.spare || compare(a.domain.key, b.domain.key));
     for (const { domain } of rooms) {
       mindTheTime(search);
-      const assigned = [assign(search, open, domain.nodes), pack(search, open, domain.nodes)].find((a) => a.complete);
-      if (assigned !== undefined) return { domain, assigned: assigned.nodes };
+      const assigned = assignAll(search, open, domain.nodes);
+      if (assigned !== undefined) return { domain, assigned };
     }
   }
   return undefined;
 }
 
-/** Domains of the usable nodes at a level, without those that miss a node where the group already is. */
-function domainsAt(level: Level | undefined, usable: readonly NodeState[], anchors: readonly NodeState[]): Domain[] {
-  if (level === undefined) return [{ level, name: undefined, key: '', nodes: usable }];
-  const byKey = new Map<string, { name: string; nodes: NodeState[] }>();
-  for (const node of usable) {
-    const name = node.domains[level];
-    if (name === undefined) continue;
-    const key = domainKey(node.domains, name);
-    const domain = byKey.get(key) ?? { name, nodes: [] };
-    domain.nodes.push(node);
-    byKey.set(key, domain);
-  }
-  const holds = (key: string) =>
-    anchors.every(({ domains }) => domains[level] !== undefined && domainKey(domains, domains[level]) === key);
-  return [...byKey].filter(([key]) => holds(key)).map(([key, domain]) => ({ level, key, ...domain }));
+/** By link cost first; where that cuts the room into pieces, tightest node first whatever the links cost. */
+function assignAll(search: Search, open: readonly Member[], nodes: readonly NodeState[]) {
+  const near = assign(search, open, nodes);
+  if (near.complete) return near.nodes;
+  const packed = assign({ ...search, members: [] }, open, nodes);
+  return packed.complete ? packed.nodes : undefined;
 }
-
-const domainKey = ({ region = '', zone = '' }: Domains, name: string): string => `${region}/${zone}/${name}`;
 
 interface Assignment {
   readonly nodes: ReadonlyMap<string, string>;
@@ -178,15 +151,6 @@ function assign(search: Search, open: readonly Member[], nodes: readonly NodeSta
   return { nodes: assigned, complete: assigned.size === open.length };
 }
 
-function mindTheTime({ isLate, members, nodes }: PlanRequest): void {
-  if (isLate?.()) throw planErrors('placement-late', { members: members.length, nodes: nodes.size });
-}
-
-/** Tightest node first, whatever the links cost: finds room where `assign` has cut it into pieces. */
-function pack(search: Search, open: readonly Member[], nodes: readonly NodeState[]): Assignment {
-  return assign({ ...search, members: [] }, open, nodes);
-}
-
 /** The node with the cheapest links, then the one that is left with the least, then the first by name. */
 function cheapest(
   search: Search,
@@ -194,44 +158,53 @@ function cheapest(
   at: ReadonlyMap<string, string>,
   nodes: readonly NodeState[],
 ): NodeState | undefined {
+  const { room, terrain, usable } = search;
   const main = mainResource(member.request);
-  let best: { node: NodeState; cost: number; spare: number } | undefined;
+  const links = linksTo(ends(search, member, at), terrain);
+  const mine = usable.get(member.name);
+  let best: (Worth & { readonly node: NodeState }) | undefined;
   for (const node of nodes) {
-    if (!mayTake(search, search.room, member, node)) continue;
-    const cost = linkCost(search, member, node.domains, at);
-    const spare = search.room.free(node).get(main) ?? 0;
-    if (best === undefined || cost < best.cost || (cost === best.cost && spare < best.spare))
-      best = { node, cost, spare };
+    const free = room.free(node);
+    if (mine?.has(node) !== true || !fits(member.request, free)) continue;
+    const cost = links.costFrom(node);
+    const spare = free.get(main) ?? 0;
+    if (best === undefined || isBetter({ cost, spare }, best)) best = { node, cost, spare };
   }
   return best?.node;
 }
 
-/** Weighted cost of the links from `member`, if it were at `here`, to its peers at their nodes. */
-function linkCost(search: Search, member: Member, here: Domains, at: ReadonlyMap<string, string>): number {
-  let cost = 0;
-  for (const peer of search.members) {
-    const there = peer.name === member.name ? undefined : search.nodes.get(at.get(peer.name) ?? '');
-    const weight = there === undefined ? 0 : linkWeight(member, peer);
-    if (there !== undefined && weight > 0) cost += weight * distance(here, there.domains, search.ladder);
-  }
-  return cost;
+interface Worth {
+  readonly cost: number;
+  readonly spare: number;
 }
 
-function mayTake({ offered }: PlanRequest, room: Room, member: Member, node: NodeState): boolean {
-  if (offered?.member === member.name && !offered.nodes.has(node.name)) return false;
-  return fits(member.request, room.free(node)) && refusal({ metadata: {}, spec: member.spec }, node.node) === undefined;
+const isBetter = (a: Worth, b: Worth): boolean => a.cost < b.cost || (a.cost === b.cost && a.spare < b.spare);
+
+function* ends({ members, terrain }: Search, member: Member, at: ReadonlyMap<string, string>): Iterable<End> {
+  for (const peer of members) {
+    const there = peer.name === member.name ? undefined : terrain.byName.get(at.get(peer.name) ?? '');
+    if (there !== undefined) yield { at: there, weight: linkWeight(member, peer) };
+  }
+}
+
+function mindTheTime({ isLate, members, terrain }: PlanRequest): void {
+  if (isLate?.()) throw planErrors('placement-late', { members: members.length, nodes: terrain.nodes.length });
 }
 
 /** Level and cost that the nodes of a plan amount to, which may be nearer than the domain they were sought in. */
-function reached(request: PlanRequest, nodes: ReadonlyMap<string, string>, domain: Domain | undefined): GroupPlan {
-  const states = [...new Set(nodes.values())].flatMap((name) => request.nodes.get(name) ?? []);
+function reached(
+  { terrain, members }: PlanRequest,
+  nodes: ReadonlyMap<string, string>,
+  domain: Domain | undefined,
+): GroupPlan {
+  const states = [...new Set(nodes.values())].flatMap((name) => terrain.byName.get(name) ?? []);
   const level = sharedLevel(states.map((state) => state.domains)) ?? domain?.level;
   return {
     level,
     domain: level === undefined ? undefined : states[0]?.domains[level],
-    cost: costOfLevel(level, request.ladder),
+    cost: costOfLevel(level, terrain.ladder),
     nodes,
-    complete: request.members.every(({ name }) => nodes.has(name)),
+    complete: members.every(({ name }) => nodes.has(name)),
   };
 }
 
@@ -241,16 +214,15 @@ export function sharedLevel(all: readonly Domains[]): Level | undefined {
   if (first === undefined) return undefined;
   return levels.find(
     (level) =>
-      first[level] !== undefined && all.every((other) => other[level] === first[level] && isNear(first, other, level)),
+      first[level] !== undefined &&
+      all.every((other) => other[level] === first[level] && isWithin(nearestLevel(first, other), level)),
   );
 }
-
-const isNear = (a: Domains, b: Domains, level: Level): boolean => isWithin(nearestLevel(a, b), level);
 
 /** Large slots first, because small ones fit in what they leave; pods of one instance side by side; then by name. */
 function inPackingOrder(open: readonly Member[]): readonly Member[] {
   return [...open].sort(
-    (a, b) => weightOf(b.request) - weightOf(a.request) || compare(a.roleId, b.roleId) || compare(a.name, b.name),
+    (a, b) => sizeOf(b.request) - sizeOf(a.request) || compare(a.roleId, b.roleId) || compare(a.name, b.name),
   );
 }
 
@@ -271,24 +243,26 @@ function mainResource(amounts: Amounts): string {
 }
 
 /** A necessary condition that is cheap to ask: the sum of what is free covers the sum of what is asked. */
-function couldHold(room: Room, domain: Domain, { total }: Demand): boolean {
-  for (const [name, amount] of total) {
+function couldHold({ room }: Search, { nodes }: Domain, { total, main }: Demand): boolean {
+  const enough = (name: string, amount: number): boolean => {
     let free = 0;
-    for (const node of domain.nodes) free += Math.max(0, room.free(node).get(name) ?? 0);
-    if (free < amount) return false;
-  }
-  return true;
+    for (const node of nodes) {
+      free += Math.max(0, room.free(node).get(name) ?? 0);
+      if (free >= amount) return true;
+    }
+    return free >= amount;
+  };
+  return enough(main, total.get(main) ?? 0) && [...total].every(([name, amount]) => enough(name, amount));
 }
 
-function spareIn(room: Room, domain: Domain, { total, main }: Demand): number {
-  const free = domain.nodes.reduce((sum, node) => sum + Math.max(0, room.free(node).get(main) ?? 0), 0);
+function spareIn(room: Room, { nodes }: Domain, { total, main }: Demand): number {
+  const free = nodes.reduce((sum, node) => sum + Math.max(0, room.free(node).get(main) ?? 0), 0);
   return free - (total.get(main) ?? 0);
 }
 
-function weightOf(request: Amounts): number {
+function sizeOf(request: Amounts): number {
   const devices = [...devicesOf(request).values()].reduce((sum, amount) => sum + amount, 0);
   return devices * 1e9 + (request.get('cpu') ?? 0);
 }
 
-const byName = (a: NodeState, b: NodeState): number => compare(a.name, b.name);
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

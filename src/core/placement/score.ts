@@ -1,10 +1,12 @@
 import { levels } from '../../api/names.js';
 import type { NodeState } from './cluster.js';
 import { type GroupKey, linkWeight, type Member } from './group.js';
+import { type End, type Links, linksTo } from './links.js';
 import type { GroupPlan } from './plan.js';
 import { type ClusterPlan, heldForOthers } from './plan-cluster.js';
 import { type Amounts, fits, minus, nothing, plus } from './resources.js';
-import { costOfLevel, distance, type Ladder } from './topology.js';
+import type { Terrain } from './terrain.js';
+import { costOfLevel, type Ladder } from './topology.js';
 
 /** Highest score of kube-scheduler's extender protocol; scores are integers from 0. */
 export const maxScore = 10;
@@ -15,8 +17,7 @@ export interface ScoreRequest {
   readonly members: readonly Member[];
   readonly plan: GroupPlan;
   readonly clusterPlan: ClusterPlan;
-  readonly nodes: ReadonlyMap<string, NodeState>;
-  readonly ladder: Ladder;
+  readonly terrain: Terrain;
   /** Names of the nodes to score. */
   readonly candidates: readonly string[];
 }
@@ -27,7 +28,8 @@ export interface ScoreRequest {
  * whatever the best level is. A node whose room is held for another group loses some. All are 0 when nothing tells them apart.
  */
 export function scoreNodes(request: ScoreRequest): ReadonlyMap<string, number> {
-  const raw = new Map(request.candidates.map((name) => [name, rawScore(request, name)]));
+  const links = linksTo(ends(request, undefined), request.terrain);
+  const raw = new Map(request.candidates.map((name) => [name, rawScore(request, links, name)]));
   const values = [...raw.values()];
   const best = Math.max(...values);
   if (values.every((value) => value === best)) return new Map(request.candidates.map((name) => [name, 0]));
@@ -36,38 +38,35 @@ export function scoreNodes(request: ScoreRequest): ReadonlyMap<string, number> {
 
 const penaltyForHeldRoom = 3;
 
-function rawScore(request: ScoreRequest, name: string): number {
-  const node = request.nodes.get(name);
+function rawScore(request: ScoreRequest, links: Links, name: string): number {
+  const node = request.terrain.byName.get(name);
   if (node === undefined) return 0;
-  return Math.max(0, nearness(request, node) - (takesHeldRoom(request, node) ? penaltyForHeldRoom : 0));
+  return Math.max(0, nearness(request, links, node) - (takesHeldRoom(request, node) ? penaltyForHeldRoom : 0));
 }
 
 function takesHeldRoom({ member, clusterPlan, group }: ScoreRequest, { name, free }: NodeState): boolean {
+  if (!clusterPlan.held.has(name)) return false;
   const left = minus(free, heldForOthers(clusterPlan, group, name));
   return fits(member.request, free) && !fits(member.request, left);
 }
 
 /** 0..10 by mean link cost; a member without links is equally near to everything. */
-function nearness(request: ScoreRequest, here: NodeState): number {
-  const displaces = wouldDisplace(request, here);
-  let weights = 0;
-  let cost = 0;
-  for (const peer of request.members) {
-    const weight = peer.name === request.member.name ? 0 : linkWeight(request.member, peer);
-    const there =
-      weight === 0 ? undefined : request.nodes.get(placeOf(request, peer, displaces ? here.name : '') ?? '');
-    if (there === undefined) continue;
-    weights += weight;
-    cost += weight * distance(here.domains, there.domains, request.ladder);
-  }
-  return weights === 0 ? maxScore : pointsFor(cost / weights, request.ladder);
+function nearness(request: ScoreRequest, links: Links, here: NodeState): number {
+  if (links.weight === 0) return maxScore;
+  const own = wouldDisplace(request, here) ? linksTo(ends(request, here.name), request.terrain) : links;
+  return pointsFor(own.costFrom(here) / own.weight, request.terrain.ladder);
 }
 
-/** Where a peer is or is meant to be. A peer whose planned place this member takes is expected in this member's place. */
-function placeOf({ plan, member }: ScoreRequest, peer: Member, taken: string): string | undefined {
-  if (peer.node !== undefined) return peer.node;
-  const meant = plan.nodes.get(peer.name);
-  return meant !== undefined && meant === taken ? (plan.nodes.get(member.name) ?? meant) : meant;
+/** Where the peers are or are meant to be. A peer whose planned place this member takes is expected in this member's place. */
+function* ends({ members, member, plan, terrain }: ScoreRequest, taken: string | undefined): Iterable<End> {
+  const instead = plan.nodes.get(member.name);
+  for (const peer of members) {
+    if (peer.name === member.name) continue;
+    const meant = peer.node ?? plan.nodes.get(peer.name);
+    const swaps = peer.node === undefined && meant !== undefined && meant === taken;
+    const at = terrain.byName.get((swaps ? instead : meant) ?? '');
+    if (at !== undefined) yield { at, weight: linkWeight(member, peer) };
+  }
 }
 
 /** Whether the member would take the room that the plan gives to its own peers on this node. */

@@ -2,7 +2,8 @@ import type { Node, Pod } from '../../api/kube.js';
 import type { Level } from '../../api/names.js';
 import { Cluster } from './cluster.js';
 import { type GroupKey, linkWeight, type Member, membersOf } from './group.js';
-import { planGroup, Room, sharedLevel } from './plan.js';
+import { planGroup, sharedLevel } from './plan.js';
+import { Room } from './room.js';
 import { costOfLevel, type Domains, defaultLadder, type Ladder, nearestLevel } from './topology.js';
 
 /** How near a serving group's pods are to each other, beside how near they could be. */
@@ -72,7 +73,7 @@ function bestPossible(cluster: Cluster, members: readonly Member[]): PlacementSu
   const room = new Room(cluster.nodes);
   for (const { node, request } of members) if (node !== undefined) room.give(node, request);
   const open = members.map(({ node: _, expected: __, ...slot }) => slot);
-  const { level, domain, cost } = planGroup({ members: open, nodes: cluster.nodes, room, ladder: cluster.ladder });
+  const { level, domain, cost } = planGroup({ members: open, terrain: cluster.terrain, room });
   return { level, domain, cost };
 }
 
