@@ -50,7 +50,7 @@ export class Exchange {
       if (size > bodyLimit) throw tooLarge(bodyLimit);
       chunks.push(chunk);
     }
-    return readBody(Buffer.concat(chunks).toString('utf8'), this.request.headers['content-type']);
+    return readBody(Buffer.concat(chunks), this.request.headers['content-type']);
   }
 
   json(status: number, body: unknown, contentType = 'application/json'): void {

@@ -1,4 +1,5 @@
 /** Content negotiation: what form an answer takes, and how a body is read. */
+import { decodeProtobuf, protobufType } from './protobuf.js';
 import { ApiError, badRequest } from './status.js';
 
 export interface AnswerForm {
@@ -22,13 +23,15 @@ export function answerForm(accept: string | undefined): AnswerForm {
   throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
 }
 
-/** Reads a request body as JSON or YAML. Throws 415 for any other form and 400 for broken text. */
-export async function readBody(text: string, contentType: string | undefined): Promise<unknown> {
+/** Reads a request body as JSON, YAML or Kubernetes' protobuf. Throws 415 for any other form and 400 for broken text. */
+export async function readBody(bytes: Buffer, contentType: string | undefined): Promise<unknown> {
   const type = (contentType ?? 'application/json').split(';')[0]?.trim() ?? '';
+  if (type === protobufType) return decodeProtobuf(bytes);
   const isPatch = type.endsWith('-patch+json') || type === 'application/apply-patch+yaml';
   if (type !== '' && !readable.includes(type) && !isPatch) {
     throw unsupportedMedia(readable, type);
   }
+  const text = bytes.toString('utf8');
   if (text.trim() === '') return undefined;
   return type.endsWith('yaml') ? parseYaml(text) : parseJson(text);
 }
