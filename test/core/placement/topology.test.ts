@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import t from 'tap';
 import { type Level, levels } from '../../../src/api/names.js';
@@ -42,6 +43,15 @@ t.test('domains are read from node labels', async (t) => {
   t.strictSame(domainsOf({ 'topology.kubernetes.io/zone': '' }), {}, 'an empty value is no domain');
   t.strictSame(domainsOf(undefined), {}, 'no labels, no domains');
   t.strictSame(domainsOfNode({ metadata: { name: 'n1' } }), { node: 'n1' }, 'a node is its own domain');
+});
+
+t.test('docs/placement.md names every level, cost and label of the default ladder', async (t) => {
+  const page = await readFile(new URL('../../../../docs/placement.md', import.meta.url), 'utf8');
+  for (const { level, cost, sources } of defaultLadder.rungs) {
+    const row = page.split('\n').find((line) => line.startsWith(`| ${level}`)) ?? '';
+    t.match(row, `| ${cost} |`);
+    for (const source of sources) t.match(row, `\`${source}\``);
+  }
 });
 
 t.test('the nearest level', async (t) => {
