@@ -51,7 +51,7 @@ gen-check: build ## Fail when a generated file is not current
 
 .PHONY: gen-kubernetes
 gen-kubernetes: build ## Refresh what is taken from Kubernetes' own OpenAPI (needs Go)
-	@node dist/src/gen/podspec.js && node dist/src/gen/lab-openapi.js
+	@node dist/src/gen/podspec.js && node dist/src/gen/lab-openapi.js && node dist/src/gen/lab-protobuf.js
 
 ##@ Prove
 .PHONY: e2e-lab

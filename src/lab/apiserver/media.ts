@@ -9,16 +9,21 @@ export interface AnswerForm {
 
 const readable = ['application/json', 'application/yaml', 'application/apply-patch+yaml'];
 
+const givable = ['application/json', '*/*', 'application/*'];
+const forms: Readonly<Record<string, AnswerForm['as']>> = {
+  '': 'plain',
+  Table: 'table',
+  PartialObjectMetadata: 'metadata',
+  PartialObjectMetadataList: 'metadata',
+};
+
 /** The first form of an Accept header that the server can give. Throws 406 when there is none. */
 export function answerForm(accept: string | undefined): AnswerForm {
   if (accept === undefined || accept.trim() === '') return { as: 'plain' };
   for (const clause of accept.split(',')) {
     const [type = '', ...parameters] = clause.split(';').map((part) => part.trim());
-    if (!['application/json', '*/*', 'application/*'].includes(type)) continue;
-    const as = parameters.find((parameter) => parameter.startsWith('as='))?.slice(3);
-    if (as === undefined) return { as: 'plain' };
-    if (as === 'Table') return { as: 'table' };
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return { as: 'metadata' };
+    const as = forms[parameters.find((parameter) => parameter.startsWith('as='))?.slice(3) ?? ''];
+    if (givable.includes(type) && as !== undefined) return { as };
   }
   throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json');
 }
@@ -27,14 +32,13 @@ export function answerForm(accept: string | undefined): AnswerForm {
 export async function readBody(bytes: Buffer, contentType: string | undefined): Promise<unknown> {
   const type = (contentType ?? 'application/json').split(';')[0]?.trim() ?? '';
   if (type === protobufType) return decodeProtobuf(bytes);
-  const isPatch = type.endsWith('-patch+json') || type === 'application/apply-patch+yaml';
-  if (type !== '' && !readable.includes(type) && !isPatch) {
-    throw unsupportedMedia(readable, type);
-  }
+  if (!isReadable(type)) throw unsupportedMedia(readable, type);
   const text = bytes.toString('utf8');
   if (text.trim() === '') return undefined;
   return type.endsWith('yaml') ? parseYaml(text) : parseJson(text);
 }
+
+const isReadable = (type: string): boolean => type === '' || readable.includes(type) || type.endsWith('-patch+json');
 
 export const unsupportedMedia = (accepted: readonly string[], type: string): ApiError =>
   new ApiError(

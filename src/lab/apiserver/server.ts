@@ -3,6 +3,7 @@
  * kubectl and for our own processes; what it cannot do it refuses by name with 501.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { isIP } from 'node:net';
@@ -65,6 +66,7 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
   signal.throwIfAborted();
   const { logger, clock, host } = options;
   const stopping = new AbortController();
+  setMaxListeners(0, stopping.signal); // one listener for each open watch
   const tls = await issueTls(host, clock);
   const token = options.token ?? randomBytes(24).toString('base64url');
   const store = new Store(options.historyLimit === undefined ? {} : { historyLimit: options.historyLimit });
