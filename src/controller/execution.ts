@@ -23,11 +23,13 @@ export interface Refused {
   readonly reason: string;
   readonly message: string;
   readonly error: unknown;
+  /** It says nothing about other objects: a name that is held, not a rule that is broken. */
+  readonly alone?: boolean;
 }
 
 export function taken(kind: string, { metadata }: KubeObject, error: unknown): Refused {
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
   const holder = owner === undefined ? 'an object without owner' : `${owner.kind} ${owner.name}`;
   const message = `${kind} ${metadata.name} is needed, but the name is held by ${holder}; delete it or rename one of them`;
-  return { reason: 'NameTaken', message, error };
+  return { reason: 'NameTaken', message, error, alone: true };
 }

@@ -44,7 +44,7 @@ async function performPhase(steps: readonly Step[], limit: number, context: Exec
   const results: Result[] = [];
   for (let size = 1, from = 0; from < steps.length; from += size, size = Math.min(limit, size * 2)) {
     results.push(...(await Promise.all(steps.slice(from, from + size).map((step) => attempt(step, context)))));
-    if (results.some(isBad)) break;
+    if (results.some(speaksForAll)) break;
   }
   return results;
 }
@@ -55,6 +55,8 @@ interface Result {
 }
 
 const isBad = ({ refused, failure }: Result): boolean => refused !== undefined || failure !== undefined;
+
+const speaksForAll = (result: Result): boolean => isBad(result) && result.refused?.alone !== true;
 
 async function attempt(step: Step, context: ExecuteContext): Promise<Result> {
   try {

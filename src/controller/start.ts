@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Running } from '../base/running.js';
+import { exponential } from '../kube/backoff.js';
 import type { KubeClient } from '../kube/client.js';
 import { createEventRecorder } from '../kube/event-recorder.js';
 import { runAsLeader } from '../kube/lease.js';
@@ -51,6 +52,8 @@ export async function startController(options: ControllerOptions, signal: AbortS
   const stopOnAbort = () => void stop();
   const assembled = assemble(options, control.signal);
   const { watches, notReady, finished } = assembled;
+  const ready = watches.synced.then(() => undefined);
+  ready.catch(() => undefined); // for whoever awaits it; a stop before the first list is no failure
   const server = options.address && (await startProbeServer(options.address, { notReady, metrics: options.metrics }));
   let stopping: Promise<void> | undefined;
   const stop = () => {
@@ -66,7 +69,7 @@ export async function startController(options: ControllerOptions, signal: AbortS
   else signal.addEventListener('abort', stopOnAbort, { once: true });
   return {
     ...(server === undefined ? {} : { address: server.address }),
-    ready: watches.synced.then(() => undefined),
+    ready,
     stop,
     [Symbol.asyncDispose]: stop,
   };
@@ -83,7 +86,6 @@ function assemble(options: ControllerOptions, signal: AbortSignal): Assembled {
   const { client, logger, clock = systemClock } = options;
   const memory = new Memory();
   const watches = startWatches({ client, logger, signal, namespace: options.namespace });
-  watches.synced.catch(() => undefined); // told by `ready` of the running controller
   let term: Term | undefined;
   const observer = new Observer({ watches, memory, clock }, (key) => term?.queue.add(key));
   const events = createEventRecorder({ client, component: 'modelserving-controller', logger, clock });
@@ -143,6 +145,8 @@ function startTerm(
 ): Term {
   const queue = new WorkQueue({
     ...options,
+    // A name held by a pod without our labels is freed without a word, so the pauses stay short.
+    backoff: exponential({ base: 50, cap: 15_000 }),
     work: (key) => reconcile(key, parts),
     onDone: (_key, failure) => parts.metrics.round(failure !== undefined),
   });
