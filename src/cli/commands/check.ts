@@ -33,7 +33,7 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
   // An object of the wrong shape is reported itself; nothing is concluded from it for the others.
   const of = <T>(kind: string) =>
     objects.filter(
-      (object) => object.kind === kind && checkShape(object, false).length === 0,
+      (object) => object.kind === kind && checkShape(object.kind, object, false).length === 0,
     ) as unknown as readonly T[];
   const expansion = { profiles, settings: defaultExpandSettings };
   const context: CheckContext = {

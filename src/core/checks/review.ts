@@ -20,7 +20,7 @@ export interface Expansion {
  * is wrong with the pods that come out. The webhook and `tandem check` both answer with this.
  */
 export function reviewServing(serving: ModelServing, expansion: Expansion, context: CheckContext): readonly Finding[] {
-  const misshapen = checkShape(serving, context.objects === 'complete');
+  const misshapen = checkShape('ModelServing', serving, context.objects === 'complete');
   if (misshapen.length > 0) return sorted(misshapen, serving);
   const { profiles, settings } = expansion;
   const expanded = expandServing(serving, profiles, settings);
@@ -33,13 +33,13 @@ export function reviewServing(serving: ModelServing, expansion: Expansion, conte
 
 /** The same for a ModelServer: what its API refuses, else what its rules say. */
 export function reviewModelServer(server: ModelServer, context: CheckContext): readonly Finding[] {
-  const misshapen = checkShape(server, context.objects === 'complete');
+  const misshapen = checkShape('ModelServer', server, context.objects === 'complete');
   return misshapen.length > 0 ? sorted(misshapen, server) : checkModelServer(server, context);
 }
 
 /** The same for a ModelRoute. */
 export function reviewModelRoute(route: ModelRoute, context: CheckContext): readonly Finding[] {
-  const misshapen = checkShape(route, context.objects === 'complete');
+  const misshapen = checkShape('ModelRoute', route, context.objects === 'complete');
   return misshapen.length > 0 ? sorted(misshapen, route) : checkModelRoute(route, context);
 }
 

@@ -44,8 +44,8 @@ export const shapeIsRight: Rule<Shaped> = rule({
 });
 
 /** What is wrong with the shape of a ModelServing, ModelServer or ModelRoute; other kinds are not known here. */
-export function checkShape(object: { readonly kind?: string }, strict: boolean): readonly Finding[] {
-  const schema = schemas.get(object.kind ?? '');
+export function checkShape(kind: string, object: unknown, strict: boolean): readonly Finding[] {
+  const schema = schemas.get(kind);
   return schema ? [...apply(shapeIsRight, { object, schema, strict })] : [];
 }
 
@@ -104,15 +104,13 @@ function* judgeMembers(value: Record<string, unknown>, schema: Schema, { path, s
     if (value[name] === undefined) yield wrong(join(path, name), undefined, 'a value: the field is required');
   }
   for (const [name, member] of Object.entries(value)) {
+    const at = { path: join(path, name), strict };
     const known = memberOf(schema, name);
     // Null is how YAML writes an absent value, and the API server drops it.
-    if (known && member !== null && member !== undefined)
-      yield* judge(member, known, { path: join(path, name), strict });
-    if (known || !strict) continue;
-    const want = `one of ${Object.keys(schema.properties ?? {})
-      .slice(0, 12)
-      .join(', ')}`;
-    yield finding(join(path, name), { saw: name, want, fix: 'correct the spelling, or remove it' });
+    if (member === null || member === undefined) continue;
+    if (known) yield* judge(member, known, at);
+    else if (strict)
+      yield finding(at.path, { saw: name, want: namesOf(schema), fix: 'correct the spelling, or remove it' });
   }
 }
 
