@@ -49,12 +49,14 @@ export async function openCluster(backend: Backend, options: ClusterOptions = {}
   const abort = new AbortController();
   setMaxListeners(0, abort.signal);
   const folder = await mkdtemp(join(tmpdir(), 'tandem-e2e-'));
-  const plane =
-    backend === 'real' ? await startControlPlane({ controllerManager: true, signal: abort.signal }) : undefined;
+  const plane = backend === 'real' ? await startControlPlane({ signal: abort.signal }) : undefined;
   const join_ = plane && (await loadConnection({ file: plane.kubeconfig, env: {} }));
   const lab = await startLab({ logLevel: 'silent', ...options, ...(join_ && { join: join_ }) }, abort.signal);
-  if (plane)
+  if (plane) {
     await plane.startScheduler((kubeconfig) => schedulerConfiguration(kubeconfig, lab, options.useExtender !== false));
+    // After the CRDs: the garbage collector learns of kinds when it starts, and then only every 30 s.
+    await plane.startControllerManager();
+  }
   const kubeconfig = plane?.kubeconfig ?? join(folder, 'kubeconfig');
   if (lab.kubeconfig !== undefined) await writeFile(kubeconfig, lab.kubeconfig);
   const stop = async () => {
