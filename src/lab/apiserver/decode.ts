@@ -16,13 +16,16 @@ export interface Decoded {
   readonly unknown: readonly string[];
 }
 
-/** Decodes a body for a kind. Throws 400 when it is no object of that kind. */
-export function decode(type: ResourceType, body: unknown): Decoded {
+/**
+ * Decodes a body for a kind. Throws 400 when it is no object of that kind. An applied configuration is kept `asWritten`:
+ * empty lists and the spelling of quantities count in what it owns.
+ */
+export function decode(type: ResourceType, body: unknown, asWritten = false): Decoded {
   if (!isDict(body)) throw badRequest(`the request body must be a JSON object of kind ${type.kind}`);
   assertKind(type, body);
   const unknown: string[] = [];
   const object = { ...body, apiVersion: groupVersionOf(type), kind: type.kind } as Dict;
-  const walk = new BuiltinWalk(builtinSchemas, unknown, type);
+  const walk = new BuiltinWalk(builtinSchemas, unknown, type, asWritten);
   const metadata = walk.value(metaSchema, object['metadata'] ?? {}, 'metadata');
   if (type.custom) {
     const pruned = prune(type.schema, { ...object, metadata }, unknown) as unknown as Obj;
@@ -53,11 +56,13 @@ class BuiltinWalk {
   readonly #reader: SchemaReader;
   readonly #unknown: string[];
   readonly #type: ResourceType;
+  readonly #asWritten: boolean;
 
-  constructor(reader: SchemaReader, unknown: string[], type: ResourceType) {
+  constructor(reader: SchemaReader, unknown: string[], type: ResourceType, asWritten: boolean) {
     this.#reader = reader;
     this.#unknown = unknown;
     this.#type = type;
+    this.#asWritten = asWritten;
   }
 
   value(reference: Schema, value: unknown, path: string): unknown {
@@ -92,7 +97,11 @@ class BuiltinWalk {
       if (member === undefined) this.#unknown.push(at);
       // Metadata is walked once, before the object that holds it.
       else if (at === 'metadata') result[name] = item;
-      else setUnlessEmpty(result, name, this.value(member, item, at), member, schema.required);
+      else {
+        const read = this.value(member, item, at);
+        if (this.#asWritten || !isDroppedWhenEmpty(read, member, schema.required?.includes(name) === true))
+          result[name] = read;
+      }
     }
     return result;
   }
@@ -112,7 +121,7 @@ class BuiltinWalk {
         `quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' (${path})`,
       );
     }
-    return text;
+    return this.#asWritten ? value : text;
   }
 
   #scalar(schema: Schema, value: unknown, path: string, fits: boolean): unknown {
@@ -133,19 +142,12 @@ class BuiltinWalk {
 }
 
 /** Go leaves out empty lists and maps of optional fields; structs stay. */
-function setUnlessEmpty(
-  result: Dict,
-  name: string,
-  value: unknown,
-  schema: Schema,
-  needed: readonly string[] | undefined,
-): void {
-  if (value === undefined) return;
-  const isEmptyList = Array.isArray(value) && value.length === 0;
+function isDroppedWhenEmpty(value: unknown, schema: Schema, isRequired: boolean): boolean {
+  if (value === undefined) return true;
+  if (isRequired) return false;
+  if (Array.isArray(value)) return value.length === 0;
   const isMap = schema.properties === undefined && schema.additionalProperties !== undefined;
-  const isEmptyMap = isMap && isDict(value) && Object.keys(value).length === 0;
-  if ((isEmptyList || isEmptyMap) && !needed?.includes(name)) return;
-  result[name] = value;
+  return isMap && isDict(value) && Object.keys(value).length === 0;
 }
 
 function jsonTypeOf(value: unknown): string {

@@ -31,6 +31,7 @@ export class Continuations {
   }
 
   take(token: string): { items: readonly Obj[]; resourceVersion: string } {
+    if (!isToken(token)) throw badRequest('continue key is not valid: it was not made by this server');
     const rest = this.#rests.get(token);
     if (rest === undefined) {
       throw expired(
@@ -39,6 +40,10 @@ export class Continuations {
     }
     return rest;
   }
+}
+
+function isToken(token: string): boolean {
+  return Buffer.from(token, 'base64url').toString('utf8').startsWith('{"v":"meta.k8s.io/v1"');
 }
 
 export function getObject(ctx: ApiContext, type: ResourceType, namespace: string | undefined, name: string): Obj {
@@ -63,12 +68,14 @@ export function listObjects(
   const all = token === '' ? fresh(ctx, type, namespace, query) : continuations.take(token);
   const items = limit === 0 ? all.items : all.items.slice(0, limit);
   const rest = all.items.slice(items.length);
+  // With a selector the real server does not know how many are left.
+  const isWhole = !query.get('labelSelector') && !query.get('fieldSelector');
   return {
     items,
     resourceVersion: all.resourceVersion,
     ...(rest.length > 0 && {
       continue: continuations.keep(rest, all.resourceVersion),
-      remainingItemCount: rest.length,
+      ...(isWhole && { remainingItemCount: rest.length }),
     }),
   };
 }

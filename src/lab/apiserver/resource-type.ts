@@ -35,7 +35,7 @@ export interface Strategy {
   /** What the stock admission plugins add to a new object, before any webhook sees it. */
   readonly admit?: (object: Obj) => void;
   /** Last changes before validation of a create: status reset, initial values. */
-  readonly prepareCreate?: (object: Obj) => void;
+  readonly prepareCreate?: (object: Obj, now: string) => void;
   /** Last changes before validation of an update of the main resource. */
   readonly prepareUpdate?: (object: Obj, old: Obj) => void;
   readonly validate?: (object: Obj, old?: Obj) => FieldError[];

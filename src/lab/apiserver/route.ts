@@ -54,9 +54,10 @@ async function routeResource(server: Handlers, exchange: Exchange, path: Resourc
   if (type === undefined) {
     const known = notServed(group, name, plural);
     if (known !== undefined) throw notImplemented(known);
-    throw noSuchResource();
+    exchange.text(404, '404 page not found\n');
+    return;
   }
   if (type.namespaced !== (where.namespace !== undefined) && (where.name !== undefined || !type.namespaced))
     throw noSuchResource();
-  return handle(server, exchange, { type, ...where });
+  await handle(server, exchange, { type, ...where });
 }

@@ -4,8 +4,9 @@ import type { Exchange } from './exchange.js';
 import type { Handlers, Target } from './handlers.js';
 import { answerForm } from './media.js';
 import type { Obj } from './object.js';
+import { ApiError } from './status.js';
 import { partial, table } from './tables/table.js';
-import { openWatch, type WatchEvent } from './watch.js';
+import { openWatch, type Watch, type WatchEvent } from './watch.js';
 
 const bookmarkEveryMs = 60_000;
 const longestSeconds = 3600;
@@ -15,13 +16,25 @@ const backlogBytes = 16 * 1024 * 1024;
 export function streamWatch({ ctx, signal }: Handlers, exchange: Exchange, target: Target): void {
   const { response, query } = exchange;
   const form = shape({ ctx, signal } as Handlers, exchange, target);
-  const watch = openWatch(ctx, {
-    type: target.type,
-    query: withName(query, target.name),
-    ...(target.namespace !== undefined && { namespace: target.namespace }),
-  });
-  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
-  response.flushHeaders();
+  const begin = () => {
+    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+    response.flushHeaders();
+  };
+  let watch: Watch;
+  try {
+    watch = openWatch(ctx, {
+      type: target.type,
+      query: withName(query, target.name),
+      ...(target.namespace !== undefined && { namespace: target.namespace }),
+    });
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 410) throw error;
+    // A version that is gone is told inside the watch, as by the real server's watch cache.
+    begin();
+    response.end(`${JSON.stringify({ type: 'ERROR', object: error.body })}\n`);
+    return;
+  }
+  begin();
   const send = (event: WatchEvent) => {
     response.write(`${JSON.stringify({ type: event.type, object: form(event) })}\n`);
     if (response.writableLength > backlogBytes) response.destroy();

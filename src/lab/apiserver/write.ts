@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Attributes } from './admission/attributes.js';
 import type { ApiContext, Call } from './call.js';
 import { decode } from './decode.js';
+import { invalid } from './field-error.js';
 import { assertNamespaceOpen } from './namespaces.js';
 import { clone, dictOf, keyOf, type Obj, same, timestamp } from './object.js';
 import { applyDefaults, prepareUpdated, validateObject } from './prepare.js';
@@ -13,21 +14,21 @@ import { bucketOf } from './registry.js';
 import { present } from './resource-type.js';
 import { scaleKind, scaleOf, setReplicas } from './scale-view.js';
 import { trackManagers } from './ssa/track.js';
-import { alreadyExists, badRequest, conflict, modified, notFound } from './status.js';
+import { ApiError, alreadyExists, badRequest, conflict, invalidObject, modified, notFound } from './status.js';
 
 const attempts = 5;
 const nameLetters = 'bcdfghjklmnpqrstvwxz2456789';
 const longestGeneratedBase = 58;
 
-/** Decodes a body, with unknown members refused or warned about as the request asks. An applied object gets no defaults yet. */
-export function decodeBody(call: Call, body: unknown, fillsDefaults = true): Obj {
+/** Decodes a body, with unknown members refused or warned about as the request asks, and defaults filled in. */
+export function decodeBody(call: Call, body: unknown): Obj {
   const { object, unknown } = decode(call.type, body);
   if (unknown.length > 0 && call.fieldValidation !== 'Ignore') {
     const texts = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
     if (call.fieldValidation === 'Strict') throw strictError(call, texts);
     for (const text of texts) call.warn(text);
   }
-  return fillsDefaults ? applyDefaults(call.type, object) : object;
+  return applyDefaults(call.type, object);
 }
 
 function strictError({ type }: Call, texts: readonly string[]): Error {
@@ -42,7 +43,8 @@ export async function createObject(ctx: ApiContext, call: Call, input: Obj, mana
   let object = input;
   const { metadata } = object;
   if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '') {
-    throw badRequest('resourceVersion should not be set on objects to be created');
+    // The real server has no better code for it.
+    throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
   }
   placeInNamespace(call, object);
   assertNamespaceOpen(ctx, call, 'CREATE');
@@ -53,7 +55,7 @@ export async function createObject(ctx: ApiContext, call: Call, input: Obj, mana
   type.strategy.admit?.(object);
   object = await ctx.admission.mutate(attributes(call, 'CREATE', object), (changed) => decodeAgain(call, changed));
   giveIdentity(ctx, call, object);
-  type.strategy.prepareCreate?.(object);
+  type.strategy.prepareCreate?.(object, timestamp(ctx.now()));
   if (type.custom && type.subresources.some(({ name }) => name === 'status')) delete object['status'];
   validateObject(call, object, undefined);
   await ctx.admission.validate(attributes(call, 'CREATE', object));
@@ -168,6 +170,7 @@ const scaleAttributes = (call: Call, object: Obj, current: Obj): Attributes & { 
 /** True when the request named the version it wants to replace. */
 function assertVersions({ type, name = '' }: Call, next: Obj, current: Obj, replaces: boolean): boolean {
   const asked = next.metadata.resourceVersion ?? '';
+  const isPinned = asked !== '' && asked !== '0';
   if (next.metadata.uid && next.metadata.uid !== current.metadata.uid) {
     throw conflict(
       type,
@@ -175,8 +178,13 @@ function assertVersions({ type, name = '' }: Call, next: Obj, current: Obj, repl
       `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
     );
   }
-  if (asked !== '' && asked !== '0' && asked !== current.metadata.resourceVersion) throw modified(type, name);
-  return replaces && asked !== '' && asked !== '0';
+  if (isPinned && asked !== current.metadata.resourceVersion) throw modified(type, name);
+  if (!isPinned && replaces && type.strategy.allowUnconditionalUpdate !== true) {
+    throw invalidObject({ ...type, kind: type.plural }, name, [
+      invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+    ]);
+  }
+  return replaces && isPinned;
 }
 
 function countGeneration({ type, subresource }: Call, object: Obj, current: Obj): void {

@@ -2,7 +2,7 @@
 import { type Dict, isDict } from '../object.js';
 import type { Schema } from '../schema.js';
 
-/** Fills in defaults and drops nulls that have one; edits its argument. */
+/** Fills in defaults and drops nulls that are not allowed; edits its argument. */
 export function fillDefaults(schema: Schema, value: unknown): void {
   if (Array.isArray(value)) {
     if (schema.items !== undefined) for (const item of value) fillDefaults(schema.items, item);
@@ -12,6 +12,7 @@ export function fillDefaults(schema: Schema, value: unknown): void {
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const isMissing = value[name] === undefined || (value[name] === null && property.nullable !== true);
     if (isMissing && property.default !== undefined) value[name] = structuredClone(property.default);
+    else if (value[name] === null && property.nullable !== true) delete value[name];
   }
   for (const [name, item] of Object.entries(value)) fillMember(schema, value, name, item);
 }

@@ -1,16 +1,14 @@
 /** The kinds that a definition adds, one per served version. */
 
 import { builtinSchemas } from '../builtin.js';
-import type { FieldError } from '../field-error.js';
-import { at, type Dict, dictOf, type Obj, same } from '../object.js';
+import type { Obj } from '../object.js';
 import { bucketOf } from '../registry.js';
 import type { ResourceType, ScalePaths, Strategy, Subresource } from '../resource-type.js';
 import type { Schema } from '../schema.js';
 import { compileJsonPath } from '../tables/json-path.js';
-import { ruleErrors } from './cel/rules.js';
+import { customErrors, statusErrors } from './custom-errors.js';
 import { fillDefaults } from './defaulting.js';
 import { type DefinitionVersion, specOf } from './definition.js';
-import { schemaErrors } from './validate.js';
 
 const verbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 const partVerbs = ['get', 'patch', 'update'];
@@ -39,7 +37,7 @@ export function servedTypes(definition: Obj): ResourceType[] {
         bucket,
         schema,
         reader: builtinSchemas,
-        strategy: strategyFor(version, schema),
+        strategy: strategyFor(version, schema, scale),
         custom: true,
         ...(printed !== undefined && { printed: printed.map((column) => ({ priority: 0, ...column })) }),
         ...(scale && { scale }),
@@ -68,12 +66,13 @@ function scalePaths({ subresources }: DefinitionVersion): ScalePaths | undefined
   };
 }
 
-function strategyFor(version: DefinitionVersion, schema: Schema): Strategy {
+function strategyFor(version: DefinitionVersion, schema: Schema, scale: ScalePaths | undefined): Strategy {
   const warning = version.deprecated === true ? version.deprecationWarning : undefined;
   return {
+    allowUnconditionalUpdate: false,
     defaults: (object) => fillDefaults(schema, object),
-    validate: (object, old) => customErrors(schema, object, old),
-    validateStatus: (object, old) => customErrors(schema, object, old),
+    validate: (object, old) => customErrors({ schema, scale }, object, old),
+    validateStatus: (object, old) => statusErrors({ schema, scale }, object, old),
     ...(warning !== undefined && { warnings: () => [warning] }),
     fields: (object) => selectable(version, object),
   };
@@ -85,25 +84,5 @@ function selectable({ selectableFields }: DefinitionVersion, object: Obj): Recor
       const [value] = compileJsonPath(jsonPath)?.(object) ?? [];
       return [jsonPath.replace(/^\./, ''), value === undefined ? '' : String(value)];
     }),
-  );
-}
-
-/** Rules only run on what the schema accepts. An error on a value that an update leaves alone is forgiven, as ratcheting does. */
-function customErrors(schema: Schema, object: Obj, old: Obj | undefined): FieldError[] {
-  const errors = schemaErrors(schema, object).filter((error) => old === undefined || !isUnchanged(error, object, old));
-  return errors.length > 0 ? errors : ruleErrors(schema, object, old);
-}
-
-function isUnchanged({ field, reason }: FieldError, object: Dict, old: Dict): boolean {
-  const path = field.split(/[.[\]]+/).filter((part) => part !== '');
-  // A missing member is judged by the object that lacks it.
-  const where = reason === 'FieldValueRequired' ? path.slice(0, -1) : path;
-  return where.length > 0 && same(valueAt(object, where), valueAt(old, where));
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (current, part) => (Array.isArray(current) ? current[Number(part)] : at(dictOf(current), part)),
-    value,
   );
 }

@@ -27,6 +27,7 @@ function* valueErrors(schema: Schema, value: unknown, at: string, isRoot = false
       wrong.is,
       `${at || '<nil>'} in body must be of type ${wrong.wanted}: ${JSON.stringify(wrong.is)}`,
     );
+    yield* combinationErrors(schema, value, at);
     return;
   }
   if (schema.enum !== undefined && !schema.enum.some((allowed) => same(allowed, value))) {
@@ -160,14 +161,18 @@ const isValid = (schema: Schema, value: unknown): boolean => valueErrors(schema,
 
 function* combinationErrors(schema: Schema, value: unknown, at: string): Generator<FieldError> {
   for (const part of schema.allOf ?? []) yield* valueErrors(part, value, at);
-  // The `anyOf` of an int-or-string repeats what its mark says.
-  if (schema.anyOf !== undefined && !isIntOrString(schema) && !schema.anyOf.some((part) => isValid(part, value))) {
-    yield invalid(at, value, `${at} in body must validate at least one schema (anyOf)`);
+  if (schema.anyOf !== undefined && !schema.anyOf.some((part) => isValid(part, value))) {
+    yield unplaced(at, 'must validate at least one schema (anyOf)');
+    // The real server adds what the alternative that came closest missed.
+    const [first] = schema.anyOf;
+    if (first !== undefined) yield* valueErrors(first, value, at);
   }
   if (schema.oneOf !== undefined && schema.oneOf.filter((part) => isValid(part, value)).length !== 1) {
-    yield invalid(at, value, `${at} in body must validate one and only one schema (oneOf)`);
+    yield unplaced(at, 'must validate one and only one schema (oneOf)');
   }
   if (schema.not !== undefined && isValid(schema.not, value)) {
-    yield invalid(at, value, `${at} in body must not validate the schema (not)`);
+    yield unplaced(at, 'must not validate the schema (not)');
   }
 }
+
+const unplaced = (at: string, why: string): FieldError => invalid('<nil>', '', `${JSON.stringify(at)} ${why}`);

@@ -34,17 +34,18 @@ class Merge {
         removePrimitives(result, key.slice(deleteFrom.length), value);
         continue;
       }
-      const merged = value === null ? undefined : this.#member(schema, key, result[key], value, patch);
+      const merged = value === null ? undefined : this.#member(schema, key, result[key], value);
       if (merged === undefined) delete result[key];
       else result[key] = merged;
     }
     for (const [key, order] of Object.entries(patch)) {
-      if (key.startsWith(setOrder)) this.#reorder(schema, result, key.slice(setOrder.length), order, patch);
+      if (key.startsWith(setOrder))
+        this.#reorder(schema, result, key.slice(setOrder.length), order, target[key.slice(setOrder.length)]);
     }
     return result;
   }
 
-  #member(schema: Schema | undefined, key: string, current: unknown, value: unknown, _patch: Dict): unknown {
+  #member(schema: Schema | undefined, key: string, current: unknown, value: unknown): unknown {
     const member = schema === undefined ? undefined : this.#reader.member(schema, key);
     const strategies = strategiesOf(schema, key, member);
     if (isDict(value)) {
@@ -82,30 +83,35 @@ class Merge {
       if (index < 0) result.push(merged);
       else result[index] = merged;
     }
-    return result;
+    return arranged(result, patch, current, mergeKey);
   }
 
-  /** Puts the items that the order names into that order; the others keep their place behind their predecessor. */
-  #reorder(schema: Schema | undefined, result: Dict, key: string, order: unknown, _patch: Dict): void {
+  #reorder(schema: Schema | undefined, result: Dict, key: string, order: unknown, live: unknown): void {
     const list = result[key];
     if (!Array.isArray(list) || !Array.isArray(order)) return;
     const member = schema === undefined ? undefined : this.#reader.member(schema, key);
     const mergeKey = mergeKeyOf(schema, key, member);
-    const rank = (item: unknown) => order.findIndex((wanted) => sameItem(wanted, item, mergeKey));
-    const ranked = list.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
-    const rest = list.filter((item) => rank(item) < 0);
-    result[key] = interleave(list, ranked, rest);
+    result[key] = arranged(list, order, Array.isArray(live) ? live : [], mergeKey);
   }
 }
 
-function interleave(original: readonly unknown[], ranked: readonly unknown[], rest: readonly unknown[]): unknown[] {
-  const result = [...ranked];
-  for (const item of rest) {
-    const before = original[original.indexOf(item) - 1];
-    const at = before === undefined ? 0 : result.indexOf(before) + 1;
-    result.splice(at === 0 && before !== undefined ? result.length : at, 0, item);
+/** The patch's items in the patch's order, the others in the live order, the two interleaved by the live order. */
+function arranged(
+  merged: readonly unknown[],
+  order: readonly unknown[],
+  live: readonly unknown[],
+  mergeKey: string | undefined,
+): unknown[] {
+  const rank = (list: readonly unknown[], item: unknown) => list.findIndex((other) => sameItem(other, item, mergeKey));
+  const named = merged.filter((item) => rank(order, item) >= 0).sort((a, b) => rank(order, a) - rank(order, b));
+  const others = merged.filter((item) => rank(order, item) < 0);
+  const result: unknown[] = [];
+  while (named.length > 0 && others.length > 0) {
+    const [left, right] = [rank(live, others[0]), rank(live, named[0])];
+    const isOther = left >= 0 && right >= 0 && left < right;
+    result.push(isOther ? others.shift() : named.shift());
   }
-  return result;
+  return [...result, ...named, ...others];
 }
 
 const sameItem = (wanted: unknown, item: unknown, mergeKey: string | undefined): boolean =>

@@ -1,5 +1,6 @@
 /** Server-side apply: structured-merge-diff `Updater.Apply`. */
 import type { ApiContext, Call } from '../call.js';
+import { decode } from '../decode.js';
 import { type Dict, type Obj, timestamp } from '../object.js';
 import { applyDefaults } from '../prepare.js';
 import { groupVersionOf } from '../resource-type.js';
@@ -29,9 +30,10 @@ export function applyObject(ctx: ApiContext, call: Call, current: Obj | undefine
   if (live !== undefined) settleOwners(managers, idOf(self), compare(typed, typed.root, live, next), call, force);
   const isSame = previous !== undefined && sameFields(previous.set, set) && previous.time !== undefined;
   managers.set(idOf(self), { ...self, time: isSame ? (previous.time ?? '') : timestamp(ctx.now()), set });
-  applyDefaults(call.type, next);
-  next.metadata.managedFields = formatManagers(managers);
-  return next;
+  const { object } = decode(call.type, next);
+  applyDefaults(call.type, object);
+  object.metadata.managedFields = formatManagers(managers);
+  return object;
 }
 
 /** Only what this path may change: `status` for the subresource, everything else for the object. */

@@ -31,7 +31,9 @@ export function trackManagers(ctx: ApiContext, call: Call, current: Obj | undefi
   const held = managers.get(idOf(self));
   const set = union(held?.set ?? empty, taken);
   const isSame = held !== undefined && sameFields(held.set, set) && held.time !== undefined;
-  managers.set(idOf(self), { ...self, time: isSame ? (held.time ?? '') : timestamp(ctx.now()), set });
+  // The real server writes no time for a change through `scale`.
+  const time = call.subresource === 'scale' ? {} : { time: isSame ? (held.time ?? '') : timestamp(ctx.now()) };
+  managers.set(idOf(self), { ...self, ...time, set });
   const entries = formatManagers(managers);
   if (entries.length > 0) next.metadata.managedFields = entries;
 }
@@ -42,10 +44,14 @@ export function withoutManagers(object: Obj): Obj {
 }
 
 /** A built-in kind's empty object: its structs are there before anybody sets something in them. */
-function blank({ schema, custom }: ResourceType): Obj {
+function blank({ schema, custom, reader }: ResourceType): Obj {
   const object: Dict = { metadata: {} };
   for (const [name, property] of custom ? [] : Object.entries(schema.properties ?? {})) {
-    if (isDict(property.default) && Object.keys(property.default).length === 0) object[name] = {};
+    if (!isDict(property.default) || Object.keys(property.default).length > 0) continue;
+    const struct = reader.resolve(property);
+    // Lists that are always written are there too, empty.
+    const lists = (struct.required ?? []).filter((member) => struct.properties?.[member]?.type === 'array');
+    if (name !== 'metadata') object[name] = Object.fromEntries(lists.map((member) => [member, []]));
   }
   return object as unknown as Obj;
 }

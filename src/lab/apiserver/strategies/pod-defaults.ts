@@ -12,6 +12,10 @@ export function podDefaults(pod: Obj): void {
   const spec = child(pod, 'spec');
   podSpecDefaults(spec);
   for (const container of containersOf(spec)) limitsToRequests(container);
+  // Go writes null for a time that was never set, and a null has an owner.
+  each(dictOf(pod['status'])['conditions'], (condition) =>
+    fill(condition, { lastProbeTime: null, lastTransitionTime: null }),
+  );
 }
 
 /** All containers of a pod spec that have resources: init and main. */

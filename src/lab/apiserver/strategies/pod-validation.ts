@@ -31,10 +31,6 @@ function* podSpecErrors(spec: Dict, at: string): Generator<FieldError> {
 }
 
 function* spread(spec: Dict, at: string): Generator<FieldError> {
-  const grace = numberOf(spec['terminationGracePeriodSeconds']);
-  if (grace !== undefined && grace < 0) {
-    yield invalid(`${at}.terminationGracePeriodSeconds`, grace, 'must be greater than or equal to 0');
-  }
   yield* labelsOf(spec['nodeSelector'], `${at}.nodeSelector`);
   if (textOf(spec['nodeName']) !== '') {
     yield* dnsSubdomain(textOf(spec['nodeName']), `${at}.nodeName`);
@@ -80,7 +76,7 @@ function* tolerationErrors(toleration: Dict, at: string): Generator<FieldError> 
 function* choice(target: Dict, member: string, supported: readonly string[], at: string): Generator<FieldError> {
   const value = textOf(target[member]);
   if (value === '') yield required(`${at}.${member}`);
-  else if (!supported.includes(value)) yield notSupported(`${at}.${member}`, value, [...supported].sort());
+  else if (!supported.includes(value)) yield notSupported(`${at}.${member}`, value, supported);
 }
 
 function* volumeErrors(volumes: readonly Dict[], at: string): Generator<FieldError> {

@@ -10,7 +10,7 @@ export const podStrategy: Strategy = {
   generation: true,
   defaults: podDefaults,
   admit: podAdmissionDefaults,
-  prepareCreate(pod) {
+  prepareCreate(pod, now) {
     pod['status'] = { phase: 'Pending', qosClass: qosClass(pod) };
     if (listOf(at(pod, 'spec', 'schedulingGates')).length > 0) {
       dictOf(pod['status'])['conditions'] = [
@@ -20,8 +20,7 @@ export const podStrategy: Strategy = {
           reason: 'SchedulingGated',
           message: 'Scheduling is blocked due to non-empty scheduling gates',
           lastProbeTime: null,
-          lastTransitionTime: null,
-          observedGeneration: 1,
+          lastTransitionTime: now,
         },
       ];
     }
@@ -41,7 +40,9 @@ export const podStrategy: Strategy = {
     const isBound = textOf(at(pod, 'spec', 'nodeName')) !== '';
     const isOver = ['Succeeded', 'Failed'].includes(textOf(at(pod, 'status', 'phase')));
     if (!isBound || isOver) return 0;
-    return asked ?? numberOf(at(pod, 'spec', 'terminationGracePeriodSeconds')) ?? 30;
+    const seconds = asked ?? numberOf(at(pod, 'spec', 'terminationGracePeriodSeconds')) ?? 30;
+    // A negative grace period is read as the shortest one.
+    return seconds < 0 ? 1 : seconds;
   },
 };
 

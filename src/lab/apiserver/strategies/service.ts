@@ -40,10 +40,10 @@ export const serviceStrategy: Strategy = {
   }),
 };
 
-/** An address of 10.96.0.0/12 that follows from the uid: unique enough where nothing is routed. */
+/** An address of 10.96.0.0/16 that follows from the uid: unique enough where nothing is routed. */
 function clusterAddress(uid: string): string {
-  const bits = Number.parseInt(uid.replaceAll('-', '').slice(0, 8) || '1', 16) % (1 << 20);
-  return `10.${96 + (bits >> 16)}.${(bits >> 8) & 255}.${bits & 255 || 1}`;
+  const bits = Number.parseInt(uid.replaceAll('-', '').slice(0, 8) || '1', 16) % (1 << 16);
+  return `10.96.${bits >> 8}.${bits & 255 || 1}`;
 }
 
 function* serviceErrors(service: Obj, old: Obj | undefined): Generator<FieldError> {

@@ -8,7 +8,6 @@ import type { Strategy } from '../resource-type.js';
 import { each, fill } from './defaulting.js';
 
 export const webhookConfigurationStrategy: Strategy = {
-  allowUnconditionalUpdate: true,
   generation: true,
   defaults(configuration) {
     each(configuration['webhooks'], (webhook) => {

@@ -1,12 +1,11 @@
 /** `pods/binding`: gives a pod its node. Labels and annotations that admission puts on the Binding reach the pod. */
 import type { Attributes } from '../admission/attributes.js';
 import type { ApiContext, Call } from '../call.js';
-import { notSupported, required } from '../field-error.js';
+import { notSupported, required, textOfError } from '../field-error.js';
 import { at, clone, type Dict, dictOf, isDict, listOf, type Obj, textOf, timestamp } from '../object.js';
-import { badRequest, conflict, invalidObject, notFound } from '../status.js';
+import { ApiError, badRequest, conflict, notFound } from '../status.js';
 
 const kind = { group: '', version: 'v1', kind: 'Binding' };
-const bindings = { group: '', plural: 'bindings', kind: 'Binding' };
 const copiedTopology = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
 
 /** Binds and returns the Status of success. Throws 409 when the pod has a node or is going away. */
@@ -46,7 +45,8 @@ function assertBinding(binding: Obj): void {
   if (targetKind !== '' && targetKind !== 'Node')
     errors.push(notSupported('target.kind', targetKind, ['Node', '<empty>']));
   if (textOf(target['name']) === '') errors.push(required('target.name'));
-  if (errors.length > 0) throw invalidObject(bindings, binding.metadata.name, errors);
+  // The real server returns the bare list of errors, which has no better code.
+  if (errors.length > 0) throw new ApiError(500, '', errors.map(textOfError).join(', '));
 }
 
 function bound(ctx: ApiContext, { type, name = '' }: Call, pod: Obj, binding: Obj): Obj {
