@@ -22,7 +22,10 @@ function container(terse: TerseRole, settings: ExpandSettings): readonly Additio
   const { engine } = terse.choice;
   const { container: name, command, imagePullPolicy } = engine.terse;
   const place = containerPlace(terse);
-  const why: Because = { by: engine.name, because: `${tandemKeys.engine.key}: the role has no container of its own` };
+  const why: Because = {
+    by: engine.name,
+    because: `the role has no container of its own, and ${tandemKeys.engine.key} says which engine`,
+  };
   const field = (key: string, value: unknown): Addition[] =>
     value === undefined ? [] : [{ kind: 'field', place: [...place, key], value, ...why }];
   return [
