@@ -133,6 +133,7 @@ function addExtender(root: Command): void {
     .description('scheduler extender: scores nodes by distance to the rest of the serving group')
     .addOption(listen('127.0.0.1:9600'))
     .addOption(objects('Nodes, Pods and ModelServings'))
+    .option('--ladder <file>', 'costs and node label keys of the distance ladder (docs/placement.md)')
     .addOption(kubeconfig())
     .addOption(config())
     .addOption(logLevel())

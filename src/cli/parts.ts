@@ -11,6 +11,7 @@ import type { Running } from '../base/running.js';
 import { startController } from '../controller/start.js';
 import type { KubeClient } from '../kube/client.js';
 import { parseAddress } from '../server/listen.js';
+import { loadLadder } from '../settings/ladder.js';
 import { loadProfiles, startProfiles } from '../settings/profiles.js';
 import { createLogger, type LogLevel } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -87,13 +88,19 @@ export function controllerPart(options: ControllerPartOptions, signal: AbortSign
 }
 
 export interface ExtenderPartOptions extends Common {
+  /** File with costs and label keys of the distance ladder. */
+  readonly ladder?: string;
   readonly source: { readonly client: KubeClient } | { readonly objects: string };
 }
 
 export async function extenderPart(options: ExtenderPartOptions, signal: AbortSignal): Promise<Running> {
   const logger = createLogger('extender', options.logLevel);
+  const ladder = await loadLadder(options.ladder);
   const stores = await openExtenderStores(options.source, logger, signal);
-  return startExtender({ ...stores, listen: parseAddress(options.listen), logger, metrics: new Metrics() }, signal);
+  return startExtender(
+    { ...stores, listen: parseAddress(options.listen), logger, metrics: new Metrics(), ladder },
+    signal,
+  );
 }
 
 export interface RouterPartOptions extends Common {

@@ -6,6 +6,7 @@ import { announce, serve } from '../serve.js';
 export interface Options {
   readonly listen: string;
   readonly objects?: string;
+  readonly ladder?: string;
   readonly kubeconfig?: string;
   readonly logLevel: LogLevel;
 }
@@ -16,7 +17,8 @@ export function run(options: Options): Promise<number> {
       options.objects === undefined
         ? { client: (await openCluster('extender', options.kubeconfig, signal)).client }
         : { objects: options.objects };
-    const running = await extenderPart({ source, listen: options.listen, logLevel: options.logLevel }, signal);
+    const { listen, logLevel, ladder } = options;
+    const running = await extenderPart({ source, listen, logLevel, ...(ladder !== undefined && { ladder }) }, signal);
     announce('extender', running);
     return [running];
   });

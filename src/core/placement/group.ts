@@ -143,5 +143,5 @@ export function isPair(a: Member, b: Member): boolean {
 /** Tensor and pipeline traffic inside an instance runs for every token; KV moves once per request; other roles only talk. */
 const weights = { sameInstance: 8, prefillDecode: 4, otherRoles: 1 };
 
-const isPrefill = (role: string): boolean => /prefill/i.test(role);
-const isDecode = (role: string): boolean => /decode/i.test(role);
+export const isPrefill = (role: string): boolean => /prefill/i.test(role);
+export const isDecode = (role: string): boolean => /decode/i.test(role);

@@ -1,7 +1,7 @@
 import type { Node, Pod } from '../../api/kube.js';
 import type { Level } from '../../api/names.js';
 import { Cluster } from './cluster.js';
-import { type GroupKey, linkWeight, type Member, membersOf } from './group.js';
+import { type GroupKey, isDecode, isPrefill, linkWeight, type Member, membersOf } from './group.js';
 import { planGroup, sharedLevel } from './plan.js';
 import { Room } from './room.js';
 import { costOfLevel, type Domains, defaultLadder, type Ladder, nearestLevel } from './topology.js';
@@ -53,7 +53,7 @@ export function summarisePlacement(cluster: Cluster, group: GroupKey): Placement
     domain: level === undefined ? undefined : placed[0]?.domains[level],
     cost: costOfLevel(level, cluster.ladder),
     best: bestPossible(cluster, members),
-    pods: placed.map(({ member, domains, node }) => {
+    pods: placed.sort(byPrefillFirst).map(({ member, domains, node }) => {
       const farthest = farthestLevel(member, domains, placed, cluster.ladder);
       return { name: member.name, roleId: member.roleId, node, ...farthest };
     }),
@@ -91,6 +91,13 @@ function farthestLevel(
     if (cost > farthest.cost) farthest = { level, cost };
   }
   return farthest;
+}
+
+/** As the KV flows: prefill, then decode, then the rest; each by name. */
+function byPrefillFirst(a: { readonly member: Member }, b: { readonly member: Member }): number {
+  const rank = ({ member: { role, name } }: { readonly member: Member }) =>
+    `${isPrefill(role) ? 0 : isDecode(role) ? 1 : 2}${name}`;
+  return rank(a) < rank(b) ? -1 : 1;
 }
 
 /** The instance, and the worker's number where it is not the entry. */

@@ -244,7 +244,7 @@ t.test('the summary says what was reached beside what was possible', async (t) =
   t.match(summary, { level: 'leaf', domain: 'r1', cost: 5, best: { level: 'leaf', cost: 5 }, waiting: [] });
   t.equal(
     summary && describePlacement(summary),
-    'decode-0 on r1-n1, prefill-0 on r1-n0  same leaf r1 (cost 5, best possible 5)',
+    'prefill-0 on r1-n0, decode-0 on r1-n1  same leaf r1 (cost 5, best possible 5)',
   );
   const far: [Pod, Pod] = [
     groupPod('prefill', { node: 'r1-n0', devices: 4 }),

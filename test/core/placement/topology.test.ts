@@ -13,6 +13,7 @@ import {
   ladderFrom,
   nearestLevel,
 } from '../../../src/core/placement/topology.js';
+import { loadLadder, parseLadder } from '../../../src/settings/ladder.js';
 
 t.test('domains are read from node labels', async (t) => {
   const table: readonly [string, Level][] = [
@@ -79,6 +80,27 @@ t.test('the ladder is configuration', async (t) => {
   t.equal(costOfLevel('domain', ladder), 5, 'a farther level never costs less than a nearer one');
   t.equal(costOfLevel('leaf', ladder), 5);
   t.strictSame(domainsOf({ 'example.com/switch': 's1' }, ladder), { leaf: 's1' });
+});
+
+t.test('the ladder as a file', async (t) => {
+  const parse = (text: string) => parseLadder(text, 'ladder.yaml');
+  t.strictSame(parse(''), {});
+  t.strictSame(parse('costs: {node: 5}\nsources: {leaf: [example.com/switch]}'), {
+    costs: { node: 5 },
+    sources: { leaf: ['example.com/switch'] },
+  });
+  const table: readonly [string, RegExp][] = [
+    ['costs: {planet: 5}', /costs.planet must be one of node, domain, leaf, rack, zone, region, beyond/],
+    ['costs: {leaf: near}', /costs.leaf must be a number from 0/],
+    ['costs: {leaf: -1}', /costs.leaf must be a number from 0/],
+    ['sources: {leaf: example.com/switch}', /sources.leaf must be a list of node label keys/],
+    ['weights: {}', /weights must be left out/],
+    ['- costs', /it must be a mapping/],
+    ['costs: {', /it must be YAML/],
+  ];
+  for (const [text, message] of table) t.throws(() => parse(text), { code: 'ladder-invalid', message }, text);
+  t.equal(await loadLadder(undefined), defaultLadder);
+  await t.rejects(loadLadder('/nowhere/ladder.yaml'), { code: 'ladder-unreadable' });
 });
 
 const domain = fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined });
