@@ -134,12 +134,20 @@ async function readConfigs(files: readonly string[], bad: Bad): Promise<KubeConf
     try {
       one.loadFromString(text);
       one.makePathsAbsolute(dirname(file));
-      if (one !== merged) merged.mergeConfig(one, true);
+      if (one !== merged) mergeInto(merged, one);
     } catch (error) {
       throw bad(firstLine(describeError(error)), error);
     }
   }
   return merged;
+}
+
+/** By name; what an earlier file has stays. `KubeConfig.mergeConfig` refuses names that both have. */
+function mergeInto(merged: KubeConfig, next: KubeConfig): void {
+  for (const one of next.clusters) if (merged.getCluster(one.name) === null) merged.addCluster(one);
+  for (const one of next.users) if (merged.getUser(one.name) === null) merged.addUser(one);
+  for (const one of next.contexts) if (merged.getContextObject(one.name) === null) merged.addContext(one);
+  if (!merged.getCurrentContext()) merged.setCurrentContext(next.getCurrentContext());
 }
 
 interface Options {

@@ -72,9 +72,14 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
 
   async #follow(): Promise<void> {
     const { signal, healthyAfter = 60_000 } = this.#options;
+    // A list that hangs must not keep anybody from stopping.
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     while (!signal.aborted) {
       const begun = this.#clock.now();
-      await this.#round();
+      await Promise.race([this.#round(), aborted]);
       // A watch that lived long was healthy, however it ended; one event in a short life proves nothing.
       this.#failures = this.#clock.now() - begun >= healthyAfter ? 0 : this.#failures + 1;
       if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1), signal);

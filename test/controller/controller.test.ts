@@ -292,10 +292,11 @@ if (cluster === undefined) {
     const [role] = smallServing('s').spec.template.roles;
     const spec = { containers: [{ name: 'engine', image: 'engine:v2' }] };
     await world.patch('s', { spec: { template: { roles: [{ ...role, entryTemplate: { spec } }] } } });
-    await world.see(
-      'the update',
-      () => world.serving('s')?.status?.updatedReplicas === 3 && world.condition('s', 'Available')?.status === 'True',
-    );
+    const hasAll = () => {
+      const { observedGeneration, updatedReplicas } = world.serving('s')?.status ?? {};
+      return observedGeneration === 2 && updatedReplicas === 3;
+    };
+    await world.see('the update', () => hasAll() && world.condition('s', 'Available')?.status === 'True');
     t.same([...new Set(world.pods.list().map((pod) => pod.spec.containers[0]?.image))], ['engine:v2']);
     t.equal(least, 2, 'one at a time');
     const { currentRevision, updateRevision } = world.serving('s')?.status ?? {};
