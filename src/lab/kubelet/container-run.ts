@@ -76,6 +76,7 @@ export class ContainerRun implements ProbeListener {
       this.#around.event('Normal', 'Killing', `Stopping container ${this.container.name}`);
       const hook = this.container.lifecycle?.preStop;
       const limit = new AbortController();
+      this.#stopping.signal.addEventListener('abort', () => limit.abort(), { once: true });
       if (hook) await Promise.race([this.#preStop(hook, process, limit.signal), pause(graceMs, limit.signal)]);
       limit.abort();
     }
@@ -134,7 +135,9 @@ export class ContainerRun implements ProbeListener {
     this.#probes = new AbortController();
     this.#to({ is: 'running', startedAt: stamp(clock) });
     event('Normal', 'Started', `Started container ${name}`);
-    void runProbes(this.container, podIP, scale, this, this.#probes.signal);
+    // Told to stop while it was starting: nobody else knows this process yet.
+    if (this.#stopping.signal.aborted) await process.kill();
+    else void runProbes(this.container, podIP, scale, this, this.#probes.signal);
     return process;
   }
 

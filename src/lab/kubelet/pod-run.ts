@@ -39,7 +39,10 @@ export interface PodSurroundings {
 export class PodRun {
   pod: Pod;
   readonly #around: PodSurroundings;
+  /** Nothing runs and no status is written any more. */
   readonly #gone = new AbortController();
+  /** Not even the object is owed to anybody: it is gone, or the kubelet is. */
+  readonly #dropped = new AbortController();
   readonly #startTime: string;
   readonly #hidden: string[] = [];
   readonly #values = new Map<string, Readonly<Record<string, string>>>();
@@ -96,8 +99,10 @@ export class PodRun {
   /** The object is gone, or the kubelet stops: everything ends at once and nothing is written. */
   async vanish(): Promise<void> {
     this.#gone.abort();
+    this.#dropped.abort();
     await Promise.all([...this.#init, ...this.#containers].map((run) => run.kill()));
     await this.#work;
+    await this.#ending;
     this.#giveAddresses();
   }
 
@@ -203,14 +208,14 @@ export class PodRun {
   async #removeObject(): Promise<void> {
     const { namespace = 'default', name = '', uid } = this.pod.metadata;
     const options = { gracePeriodSeconds: 0, ...(uid !== undefined && { uid }) };
-    for (let attempt = 0; attempt < 50; attempt += 1) {
+    for (let attempt = 0; !this.#dropped.signal.aborted; attempt += 1) {
       try {
         await this.#around.client.delete(pods, { namespace, name }, options);
         return;
       } catch (error) {
-        if (isNotFound(error) || isConflict(error)) return;
+        if (isNotFound(error) || isConflict(error) || this.#dropped.signal.aborted) return;
         this.#around.logger.warn({ pod: name, why: describeError(error), attempt }, 'the pod could not be removed yet');
-        await pause(200, new AbortController().signal);
+        await pause(Math.min(200 * 2 ** attempt, 5000), this.#dropped.signal);
       }
     }
   }

@@ -30,7 +30,7 @@ export interface KubeletOptions {
   /** Timing of every engine. */
   readonly timing?: Partial<Timing>;
   readonly scale?: Partial<Scale>;
-  /** Milliseconds between renewals of the Ready conditions; 0 for an API server without a node controller. */
+  /** Milliseconds between renewals of the Ready conditions, which a node controller waits for; default 10 s, 0 for never. */
   readonly heartbeatMs?: number;
   /** Deletes the Node objects on stop: for a cluster that the lab only visits. */
   readonly removeNodesOnStop?: boolean;
@@ -116,7 +116,7 @@ class LabKubelet implements Kubelet {
   }
 
   watch(): void {
-    const { client, heartbeatMs = 0 } = this.#options;
+    const { client, heartbeatMs = 10_000 } = this.#options;
     const reflector = startReflector<Pod>(client, podResource, {
       signal: this.#stop.signal,
       logger: this.#logger,

@@ -1,6 +1,9 @@
 /** The lab's kubelet on a real API server: what it makes of pods, and what is left of them. */
+import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { parse } from 'yaml';
 import type { Condition, Container, Node, Pod } from '../../../src/api/kube.js';
+import type { ModelServing } from '../../../src/api/types.js';
 import type { KubeClient } from '../../../src/kube/client.js';
 import { connectCluster } from '../../../src/kube/http-client.js';
 import { loadConnection } from '../../../src/kube/kubeconfig.js';
@@ -17,7 +20,7 @@ const fleet = parseFleet(
   `groups:
   - name: gpu-r1
     count: 2
-    capacity: { cpu: "8", memory: 64Gi, pods: "20", nvidia.com/gpu: "8", huawei.com/ascend-1980: "8" }
+    capacity: { cpu: "16", memory: 256Gi, pods: "20", nvidia.com/gpu: "8", huawei.com/ascend-1980: "8" }
     levels: { leaf: r1 }
 `,
   'test',
@@ -63,6 +66,17 @@ function podOn(node: string, name: string, container: Partial<Container>, spec: 
       containers: [{ name: 'main', image: 'vllm/vllm-openai:v0.32.0', ...container }],
       ...spec,
     },
+  };
+}
+
+/** A pod with the prefill role's template of a user document, bound to a node as a scheduler would. */
+function documentPod(kind: string): Pod {
+  const text = readFileSync(new URL(`../../../../config/samples/${kind}/modelserving.yaml`, import.meta.url), 'utf8');
+  const serving = parse(text) as ModelServing;
+  const spec = serving.spec.template.roles[0]?.entryTemplate.spec as unknown as Pod['spec'];
+  return {
+    ...podOn('gpu-r1-01', kind, {}),
+    spec: { ...spec, nodeName: 'gpu-r1-01', terminationGracePeriodSeconds: 1 },
   };
 }
 
@@ -182,6 +196,29 @@ const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<
     });
     const reasons = new Set(seen.items.map(({ reason }) => reason));
     for (const reason of ['Pulled', 'Created', 'Started', 'Killing']) t.ok(reasons.has(reason), reason);
+  },
+
+  'runs the role pods of both documents as they are written': async (t, { client, store, kubelet }) => {
+    const expected = {
+      gpu: { model: 'Qwen/Qwen3-0.6B', containers: ['prefill'], advertised: '0.0.0.0', port: 5558 },
+      npu: { model: 'deepseek-ai/DeepSeekV2', containers: ['runtime', 'vllm'], advertised: undefined, port: 20_001 },
+    };
+    for (const [kind, { model, containers, advertised, port }] of Object.entries(expected)) {
+      await client.create(pods, { ...documentPod(kind), metadata: { name: kind, namespace: 'default' } });
+      const pod = await until(store, kind, isReady);
+      t.match(
+        pod?.status?.containerStatuses,
+        containers.map((name) => ({ name, ready: true })),
+      );
+      const ask = { model, messages: [{ role: 'user', content: 'hi' }], max_tokens: 1 };
+      const ip = pod?.status?.podIP ?? '';
+      const params = { do_remote_decode: true, do_remote_prefill: false };
+      const { body } = await post(ip, '/v1/chat/completions', { ...ask, kv_transfer_params: params });
+      t.match(body['kv_transfer_params'], { remote_host: advertised ?? ip, remote_port: port });
+      t.equal(kubelet.engineOf('default', kind)?.blocksHeld(), 1);
+      await client.delete(pods, { namespace: 'default', name: kind });
+      await until(store, kind, isGone);
+    }
   },
 
   'waits with a drain hook until the engine is idle': async (t, { client, store, kubelet }) => {
