@@ -36,9 +36,12 @@ function prepareControlPlane(): Programs | undefined {
     process.env['KUBEBUILDER_ASSETS'] = cacheFolder(process.env);
   }
   const found = locateControlPlane();
-  if (required && !isComplete(found)) throw new Error('CI needs the real control plane, and test/control-plane/build.sh made none');
+  if (required && !isComplete(found))
+    throw new Error('CI needs the real control plane, and test/control-plane/build.sh made none');
   if (isComplete(found)) return found;
-  const lacking = found ? `these of its programs: ${programs.filter((name) => !found[name]).join(', ')}` : 'its programs';
+  const lacking = found
+    ? `these of its programs: ${programs.filter((name) => !found[name]).join(', ')}`
+    : 'its programs';
   say('#');
   say(`# LEFT OUT: tests on a real kube-apiserver, kube-scheduler and etcd that need ${lacking}, which are not here.`);
   say('# `make control-plane` builds them once (Go, about 10 CPU minutes); KUBEBUILDER_ASSETS may name them too.');
@@ -46,7 +49,8 @@ function prepareControlPlane(): Programs | undefined {
   return found;
 }
 
-const isComplete = (found: Programs | undefined): boolean => found !== undefined && programs.every((name) => found[name]);
+const isComplete = (found: Programs | undefined): boolean =>
+  found !== undefined && programs.every((name) => found[name]);
 
 /** Reads tap's own totals from its last lines; a missing line means the run died, which is a failure. */
 function totalsOf(lines: readonly string[]): Totals | undefined {
@@ -57,8 +61,14 @@ function totalsOf(lines: readonly string[]): Totals | undefined {
 }
 
 /** Prints one line a file as it ends, and the whole block of a file that fails. */
-async function runTap(files: readonly string[], env: NodeJS.ProcessEnv): Promise<{ totals: Totals | undefined; code: number }> {
-  const child = spawn('node_modules/.bin/tap', ['--reporter=tap', ...files], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+async function runTap(
+  files: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ totals: Totals | undefined; code: number }> {
+  const child = spawn('node_modules/.bin/tap', ['--reporter=tap', ...files], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)));
   const all: string[] = [];
   let block: string[] = [];
