@@ -1,6 +1,6 @@
 /** The live views that the controller decides on. Only fields it reads are kept in memory. */
 import type { KubeObject, Pod } from '../api/kube.js';
-import { labels } from '../api/names.js';
+import { labels, volcano } from '../api/names.js';
 import { modelServings } from '../api/resources.js';
 import type { ModelServing } from '../api/types.js';
 import type { ControllerRevision } from '../core/rollout/observed.js';
@@ -58,6 +58,7 @@ export function startWatches(options: WatchOptions): Watches {
     stopped: Promise.all([...reflectors.map(([, reflector]) => reflector.stopped), podGroups.stopped]),
     notReady() {
       const waiting = reflectors.filter(([, reflector]) => !reflector.hasSynced).map(([name]) => name);
+      if (podGroups.supportFor(volcano.schedulerName) === undefined) waiting.push('podgroups');
       return waiting.length === 0 ? undefined : `waiting for the first list of ${waiting.join(', ')}`;
     },
     lags: (now) => new Map(reflectors.map(([name, { lastActivity }]) => [name, now - (lastActivity ?? now)])),

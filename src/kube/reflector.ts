@@ -1,4 +1,5 @@
 /** Keeps a store equal to what an API server holds: list, watch, and list again when the watch can no longer continue. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type Instant, systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
@@ -61,6 +62,7 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
 
   constructor(client: KubeClient, resource: Resource, options: ReflectorOptions<T>) {
     super({ logger: options.logger });
+    setMaxListeners(0, options.signal); // one signal ends many watches; that is no leak
     this.#client = client;
     this.#resource = resource;
     this.#options = options;

@@ -1,4 +1,5 @@
 /** Requests to one API server: time limits, retries of what is safe to repeat, and errors that say what to do. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent, Dispatcher } from 'undici';
 import { describeError, TandemError, table } from '../base/errors.js';
@@ -52,6 +53,7 @@ export class Transport {
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#base = new URL(options.connection.server);
+    setMaxListeners(0, options.signal);
     if (options.signal.aborted) this.#closed = true;
     else options.signal.addEventListener('abort', this.#onAbort, { once: true });
   }

@@ -319,6 +319,28 @@ if (cluster === undefined) {
     await world.podsAre('s-0-decode-0-0', 's-1-decode-0-0');
   });
 
+  await inWorld(
+    'with the garbage collector at work, foreground deletion ends and makes no pod anew',
+    async (t, world) => {
+      await cluster.plane.startControllerManager();
+      await world.controller();
+      let born = 0;
+      world.pods.subscribe(({ type }) => {
+        born += Number(type === 'added');
+      });
+      await world.apply(smallServing('s', { replicas: 3, workers: 1 }));
+      await world.see('six pods', () => world.pods.list().length === 6);
+      await world.client.delete(
+        modelServings,
+        { namespace: world.namespace, name: 's' },
+        { propagation: 'Foreground' },
+      );
+      await world.see('nothing left', () => world.serving('s') === undefined && world.pods.list().length === 0);
+      await world.see('no service left', () => world.services.list().length === 0);
+      t.equal(born, 6);
+    },
+  );
+
   await inWorld('PodGroups are made from the moment their kind is installed', async (t, world) => {
     await world.controller();
     await world.apply(smallServing('before'));
