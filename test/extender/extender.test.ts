@@ -337,6 +337,14 @@ t.test('misuse', async (t) => {
     200,
     'an unreadable quantity counts as none',
   );
+  const broken = {
+    Pod: { metadata: { name: 'p', labels: groupPod('prefill').metadata.labels }, spec: { containers: [null] } },
+  };
+  t.match(await post('/prioritize', { ...broken, NodeNames: ['a'] }), { status: 200, json: [{ Host: 'a', Score: 0 }] });
+  t.ok(
+    await metric(/tandem_extender_neutral_total\{verb="prioritize",why="failed"\} 1/),
+    'a pod that breaks us gets a neutral answer',
+  );
   await t.resolves(headerBomb(address), 'a header bomb is refused and its connection ended');
   t.equal((await get('/healthz')).status, 200, 'and the server lives');
   t.ok(await metric(/tandem_extender_refused_requests_total\{code="wrong-shape"\} 8/));

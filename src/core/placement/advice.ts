@@ -1,8 +1,9 @@
 import type { Pod } from '../../api/kube.js';
 import { labels, type levels } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
-import type { Cluster, NodeState } from './cluster.js';
+import type { Cluster } from './cluster.js';
 import { type GroupKey, groupKeyOf, groupsOf, type Member, memberOf, membersOf, servingKeyOf } from './group.js';
+import type { NodeState } from './node-state.js';
 import { type GroupPlan, planGroup } from './plan.js';
 import { type ClusterPlan, type Group, planCluster, roomFor } from './plan-cluster.js';
 import { type PlacementPolicy, placementPolicy } from './policy.js';

@@ -1,20 +1,9 @@
 import type { Node, Pod } from '../../api/kube.js';
 import { type GroupKey, groupKeyOf, holdsResources } from './group.js';
+import type { NodeState } from './node-state.js';
 import { type Amounts, amountsOf, minus, nothing, plus, requestsOf } from './resources.js';
 import { fabricOf, Terrain } from './terrain.js';
-import { type Domains, defaultLadder, domainsOfNode, type Ladder } from './topology.js';
-
-/** One node as placement sees it. */
-export interface NodeState {
-  readonly name: string;
-  readonly node: Node;
-  readonly domains: Domains;
-  /** All domains but the node itself, as one text: nodes that share it are equally far from all others. */
-  readonly fabric: string;
-  readonly allocatable: Amounts;
-  /** Allocatable less what bound pods ask for; negative where a node is over-committed. */
-  readonly free: Amounts;
-}
+import { defaultLadder, domainsOfNode, type Ladder } from './topology.js';
 
 interface Held {
   readonly node: string | undefined;

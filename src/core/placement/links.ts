@@ -1,4 +1,4 @@
-import type { NodeState } from './cluster.js';
+import type { NodeState } from './node-state.js';
 import type { Terrain } from './terrain.js';
 import { costOfLevel } from './topology.js';
 

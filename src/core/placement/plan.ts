@@ -1,9 +1,9 @@
 import { type Level, levels } from '../../api/names.js';
 import { table } from '../../base/errors.js';
-import type { NodeState } from './cluster.js';
 import { refusal } from './feasible.js';
 import { linkWeight, type Member } from './group.js';
 import { type End, linksTo } from './links.js';
+import type { NodeState } from './node-state.js';
 import { type Amounts, devicesOf, fits, nothing, plus } from './resources.js';
 import type { Room } from './room.js';
 import { type Domain, isIn, type Terrain } from './terrain.js';

@@ -1,4 +1,4 @@
-import type { NodeState } from './cluster.js';
+import type { NodeState } from './node-state.js';
 import { type Amounts, minus, plus } from './resources.js';
 
 /** Free amounts per node that a plan may take from without touching what was observed. */

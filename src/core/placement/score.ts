@@ -1,7 +1,7 @@
 import { levels } from '../../api/names.js';
-import type { NodeState } from './cluster.js';
 import { type GroupKey, linkWeight, type Member } from './group.js';
 import { type End, type Links, linksTo } from './links.js';
+import type { NodeState } from './node-state.js';
 import type { GroupPlan } from './plan.js';
 import { type ClusterPlan, heldForOthers } from './plan-cluster.js';
 import { type Amounts, fits, minus, nothing, plus } from './resources.js';

@@ -1,5 +1,5 @@
 import { type Level, levels } from '../../api/names.js';
-import type { NodeState } from './cluster.js';
+import type { NodeState } from './node-state.js';
 import { costOfLevel, type Domains, type Ladder, nearestLevel } from './topology.js';
 
 /** The nodes that share one domain at one level. */

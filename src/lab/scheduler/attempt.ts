@@ -1,6 +1,6 @@
 import type { Node, Pod } from '../../api/kube.js';
 import { describeError } from '../../base/errors.js';
-import type { NodeState } from '../../core/placement/cluster.js';
+import type { NodeState } from '../../core/placement/node-state.js';
 import { requestsOf } from '../../core/placement/resources.js';
 import type { Logger } from '../../telemetry/log.js';
 import type { ExtenderClient } from './extender-client.js';

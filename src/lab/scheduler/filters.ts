@@ -1,6 +1,6 @@
 import type { Pod } from '../../api/kube.js';
-import type { NodeState } from '../../core/placement/cluster.js';
 import { refusal } from '../../core/placement/feasible.js';
+import type { NodeState } from '../../core/placement/node-state.js';
 import { type Amounts, lacking, minus } from '../../core/placement/resources.js';
 
 /** What besides bound pods is taken on a node. */

@@ -1,6 +1,7 @@
 import type { Node, Pod } from '../../api/kube.js';
-import { Cluster, type NodeState } from '../../core/placement/cluster.js';
+import { Cluster } from '../../core/placement/cluster.js';
 import { holdsResources } from '../../core/placement/group.js';
+import type { NodeState } from '../../core/placement/node-state.js';
 import { type Amounts, nothing, plus, requestsOf } from '../../core/placement/resources.js';
 import type { ObjectStore } from '../../kube/store.js';
 import { hostPortsOf, type Taken } from './filters.js';

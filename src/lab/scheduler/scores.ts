@@ -1,6 +1,6 @@
 import type { Pod } from '../../api/kube.js';
-import type { NodeState } from '../../core/placement/cluster.js';
 import { preferenceWeight, untoleratedPreferences } from '../../core/placement/feasible.js';
+import type { NodeState } from '../../core/placement/node-state.js';
 import type { Amounts } from '../../core/placement/resources.js';
 
 /** Weights of kube-scheduler's default profile, for the plugins that the lab has. */
