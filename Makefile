@@ -84,4 +84,5 @@ $(INSTALLED): package.json package-lock.json
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error(`Tandem needs Node 20.19 or newer; this is $${process.version}`); process.exit(1) }'
 	@echo "installing dependencies (npm ci) ..."
 	@$(NPM) ci
+	@$(BIN)/tap build # takes the plugins of .taprc into account
 	@touch $@

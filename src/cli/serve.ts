@@ -11,6 +11,8 @@ export async function serve(start: (signal: AbortSignal) => Promise<readonly Run
   setMaxListeners(0, abort.signal);
   const asked = firstSignal();
   const starting = start(abort.signal);
+  // What a start that failed has opened so far hangs on the signal.
+  starting.catch(() => abort.abort());
   const early = await Promise.race([starting.then(() => false), asked.then(() => true)]);
   if (early) {
     // Starting is given up: what it opens hangs on the signal, and its rejection is the answer to the abort.
