@@ -142,7 +142,7 @@ export class EngineCore {
     signal: AbortSignal,
     say: Say,
   ): Promise<SequenceEnd> {
-    const chain = chainOf(sequence.tokens);
+    const chain = chainOf(sequence.tokens, this.#options.modelPath);
     life.allocation = await this.#admit(sequence, chain, signal);
     if (life.allocation === undefined) return this.#ended(sequence, undefined, cutShort(signal, []));
     this.running += 1;

@@ -1,14 +1,24 @@
 import { mix } from './tokens.js';
 
-const words =
-  'the a key value cache moves from prefill to decode over each link and node token by token so that one answer reads as if a single engine had made it while blocks wait leases end routers pair requests flow latency falls memory stays warm'.split(
-    ' ',
-  );
+const list = (words: string): readonly string[] => words.split(' ');
+const determiners = list('the a each every this that one any');
+const adjectives = list('warm small idle shared late quiet distant ready busy second patient near');
+const nouns = list(
+  'cache block router engine token link lease prompt node queue leaf decode prefill answer rack stream',
+);
+const verbs = list('moves reads keeps finds joins frees waits answers pairs fills leads returns');
+const prepositions = list('past beside under without behind through before after near across');
+/** The sentence that every answer repeats with other words, eight tokens long. */
+const sentence = [determiners, adjectives, nouns, verbs, prepositions, determiners, nouns, ['.']];
 
 /** Text of the `n`-th generated token of a sequence; a leading space joins words, as BPE pieces do. */
-export function tokenText(seed: number, n: number): string {
+function tokenText(seed: number, n: number): string {
+  const place = n % sentence.length;
+  const words = sentence[place] ?? nouns;
   const word = words[mix(seed, n + 1) % words.length] ?? 'token';
-  return n === 0 ? `${word[0]?.toUpperCase() ?? ''}${word.slice(1)}` : ` ${word}`;
+  if (word === '.') return word;
+  const spelt = place === 0 ? `${word[0]?.toUpperCase() ?? ''}${word.slice(1)}` : word;
+  return n === 0 ? spelt : ` ${spelt}`;
 }
 
 export function tokenId(seed: number, n: number, vocabulary: number): number {
@@ -18,9 +28,9 @@ export function tokenId(seed: number, n: number, vocabulary: number): number {
 /** The most tokens that the model says before its end-of-sequence token. */
 export const longestText = 104;
 
-/** How many tokens it says for this prompt: 41 to 104. */
+/** How many tokens it says for this prompt: 48 to 104, whole sentences. */
 function naturalLength(seed: number): number {
-  return longestText - (mix(seed, 0xe05) % 64);
+  return longestText - sentence.length * (mix(seed, 0xe05) % 8);
 }
 
 export interface Ending {

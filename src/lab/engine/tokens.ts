@@ -33,12 +33,12 @@ export function tokenizeChat(
 }
 
 /**
- * Running hash after each token: entry `i` stands for the KV of token `i`, which depends on every token before it.
- * Two prompts agree at `i` exactly when they agree on all tokens up to `i`.
+ * Running hash after each token: entry `i` stands for the KV of token `i`, which depends on every token before it and on
+ * the model. Two prompts agree at `i` exactly when they agree on all tokens up to `i`.
  */
-export function chainOf(tokens: readonly number[]): Uint32Array {
+export function chainOf(tokens: readonly number[], model: string): Uint32Array {
   const chain = new Uint32Array(tokens.length);
-  let hash = 0x811c9dc5;
+  let hash = hashText(model);
   for (let i = 0; i < tokens.length; i += 1) {
     hash = mix(hash ^ (tokens[i] ?? 0), i);
     chain[i] = hash;

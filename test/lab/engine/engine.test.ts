@@ -295,6 +295,14 @@ void t.test('leg 1 that a router has not cleaned', async (t) => {
     t.equal(json.usage['completion_tokens'], 9);
   });
 
+  await t.test('that ends by a stop string hands over all the same', async (t) => {
+    const pair = await pairFor(t);
+    const first = said(await ask(pair.prefill, { messages: prompt('a'), max_tokens: 1 }));
+    const { json } = await ask(pair.prefill, { messages: prompt('a'), max_tokens: 1, stop: [first], ...params });
+    t.match(json.choices, [{ message: { content: '' }, finish_reason: 'stop', stop_reason: first }]);
+    t.match(json.kv_transfer_params, { remote_block_ids: [[1]] });
+  });
+
   await t.test('abandoned during the prefill strands nothing', async (t) => {
     const pair = await pairFor(t, { prefill: { timing: { prefillMsPerToken: 1000 } } });
     const leaving = new AbortController();

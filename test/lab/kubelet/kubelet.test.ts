@@ -1,14 +1,16 @@
-/** The lab's kubelet on a real API server: what it makes of pods, and what is left of them. */
-import { readFileSync } from 'node:fs';
+/** The lab's kubelet on both API servers: what it makes of pods, and what is left of them. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import type { Condition, Container, Node, Pod } from '../../../src/api/kube.js';
 import type { ModelServing } from '../../../src/api/types.js';
+import { systemClock } from '../../../src/base/clock.js';
 import type { KubeClient } from '../../../src/kube/client.js';
 import { connectCluster } from '../../../src/kube/http-client.js';
 import { loadConnection } from '../../../src/kube/kubeconfig.js';
 import { type Reflector, startReflector } from '../../../src/kube/reflector.js';
 import { events, nodes, pods } from '../../../src/kube/resources.js';
+import { startApiServer } from '../../../src/lab/apiserver/server.js';
 import { parseFleet } from '../../../src/lab/fleet/fleet.js';
 import { type Kubelet, startKubelet } from '../../../src/lab/kubelet/start.js';
 import { loadProfiles } from '../../../src/settings/profiles.js';
@@ -104,26 +106,46 @@ async function post(
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
 }
 
-void t.test('the kubelet', { skip: locateControlPlane() ? false : missingControlPlane }, async (t) => {
-  const plane = await startControlPlane();
-  if (!plane) throw new Error(missingControlPlane);
-  t.teardown(() => plane.stop());
-  const abort = new AbortController();
-  const connection = await loadConnection({ file: plane.kubeconfig, env: {} });
-  const client = connectCluster(connection, { signal: abort.signal, userAgent: 'test' });
-  const store = startReflector<Pod>(client, pods, { signal: abort.signal, logger: silentLogger });
-  await store.synced;
-  const kubelet = await startKubelet({ client, nodes: fleet, profiles: await loadProfiles() }, abort.signal);
-  await kubelet.ready;
-  t.teardown(async () => {
-    await kubelet.stop();
-    abort.abort();
-    await store.stopped;
-    await client[Symbol.asyncDispose]();
+/** A kubeconfig for an API server that lives as long as the test. */
+const backends: Readonly<Record<string, (t: Test) => Promise<string>>> = {
+  "the lab's API server": async (t) => {
+    const folder = t.testdir();
+    const end = new AbortController();
+    const options = { host: '127.0.0.1', port: 0, logger: silentLogger, clock: systemClock };
+    const server = await startApiServer(options, end.signal);
+    t.teardown(() => server.stop());
+    await server.ready;
+    writeFileSync(`${folder}/kubeconfig`, server.kubeconfig());
+    return `${folder}/kubeconfig`;
+  },
+  'a real API server': async (t) => {
+    const plane = await startControlPlane();
+    if (!plane) throw new Error(missingControlPlane);
+    t.teardown(() => plane.stop());
+    return plane.kubeconfig;
+  },
+};
+
+for (const [backend, open] of Object.entries(backends)) {
+  const skip = backend === 'a real API server' && !locateControlPlane() ? missingControlPlane : false;
+  void t.test(`the kubelet on ${backend}`, { skip }, async (t) => {
+    const file = await open(t);
+    const abort = new AbortController();
+    const client = connectCluster(await loadConnection({ file, env: {} }), { signal: abort.signal, userAgent: 'test' });
+    const store = startReflector<Pod>(client, pods, { signal: abort.signal, logger: silentLogger });
+    await store.synced;
+    const kubelet = await startKubelet({ client, nodes: fleet, profiles: await loadProfiles() }, abort.signal);
+    await kubelet.ready;
+    t.teardown(async () => {
+      await kubelet.stop();
+      abort.abort();
+      await store.stopped;
+      await client[Symbol.asyncDispose]();
+    });
+    const cluster = { client, store, kubelet };
+    for (const [title, scenario] of Object.entries(scenarios)) await t.test(title, (t) => scenario(t, cluster));
   });
-  const cluster = { client, store, kubelet };
-  for (const [title, scenario] of Object.entries(scenarios)) await t.test(title, (t) => scenario(t, cluster));
-});
+}
 
 const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<void>>> = {
   'registers its nodes Ready, untainted, with capacity, labels and address': async (t, { client }) => {
