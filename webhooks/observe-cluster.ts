@@ -2,6 +2,7 @@ import type { Node } from '../src/api/kube.js';
 import { volcano } from '../src/api/names.js';
 import { modelRoutes, modelServers, modelServings } from '../src/api/resources.js';
 import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js';
+import { describeError } from '../src/base/errors.js';
 import { defaultExpandSettings, type ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import type { KubeClient, RawObject } from '../src/kube/client.js';
@@ -54,7 +55,10 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
     hasVolcano,
     fallbackScheduler: instead[volcano.schedulerName] ?? defaultScheduler,
   };
-  return { world, stores, synced: Promise.all(stores.map(({ synced }) => synced)) };
+  const synced = Promise.all(stores.map((store) => store.synced));
+  // Nobody may be waiting any more when the process stops before everything was read.
+  synced.catch((error: unknown) => logger.debug({ error: describeError(error) }, 'stopped before everything was read'));
+  return { world, stores, synced };
 }
 
 function onlyMetadata<T extends RawObject>(object: T): T {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:https';
 import type { Clock } from '../src/base/clock.js';
 import type { Running } from '../src/base/running.js';
@@ -40,6 +41,7 @@ const stopWithin = 10_000;
 export async function startWebhook(options: WebhookOptions, signal: AbortSignal): Promise<Running> {
   const own = new AbortController();
   const ending = AbortSignal.any([signal, own.signal]);
+  setMaxListeners(0, ending); // one listener for each watch, pause and timer
   const phase: Phase = { notReady: 'starting' };
   const reach = reachOf(options);
   const keeper = keeperFor(options, reach);

@@ -1,0 +1,215 @@
+/** The whole webhook process in front of the lab's API server: registration, certificates, misuse, stop. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type TLSSocket } from 'node:tls';
+import t, { type Test } from 'tap';
+import { parse } from 'yaml';
+import { modelServings } from '../../src/api/resources.js';
+import type { Clock } from '../../src/base/clock.js';
+import { systemClock } from '../../src/base/clock.js';
+import type { Running } from '../../src/base/running.js';
+import { defaultRotation } from '../../src/certs/rotate.js';
+import type { KubeClient, RawObject } from '../../src/kube/client.js';
+import { connectCluster } from '../../src/kube/http-client.js';
+import { loadConnection } from '../../src/kube/kubeconfig.js';
+import { crds, mutatingWebhooks, namespaces, secrets, validatingWebhooks } from '../../src/kube/resources.js';
+import { startApiServer } from '../../src/lab/apiserver/server.js';
+import { loadProfiles } from '../../src/settings/profiles.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
+import { startWebhook, type WebhookOptions } from '../../webhooks/start.js';
+
+const profiles = await loadProfiles();
+const loopback = { host: '127.0.0.1', port: 0 };
+const service = { name: 'tandem-webhook', namespace: 'tandem-system' };
+const day = 86_400_000;
+const yaml = async (path: string) => parse(await readFile(path, 'utf8')) as RawObject;
+
+interface Cluster {
+  readonly client: KubeClient;
+  readonly signal: AbortSignal;
+  /** Where the Service leads; the last started replica. */
+  backend: Running | undefined;
+  start(options?: Partial<WebhookOptions>): Promise<Running>;
+}
+
+async function cluster(t: Test): Promise<Cluster> {
+  const abort = new AbortController();
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-webhook-'));
+  const running: Running[] = [];
+  const made: { cluster?: Cluster } = {};
+  const api = await startApiServer(
+    { ...loopback, logger: silentLogger, clock: systemClock, resolveService: () => made.cluster?.backend?.address },
+    abort.signal,
+  );
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, api.kubeconfig());
+  const connection = await loadConnection({ file: kubeconfig, env: {} });
+  const client = connectCluster(connection, { signal: abort.signal, userAgent: 'test' });
+  for (const kind of ['modelservings.workload', 'modelservers.networking', 'modelroutes.networking']) {
+    await client.create(crds, await yaml(`config/crd/${kind}.serving.volcano.sh.yaml`));
+  }
+  await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'tandem-system' } });
+  t.teardown(async () => {
+    for (const part of running) await part.stop();
+    abort.abort();
+    await api.stop();
+    await rm(folder, { recursive: true });
+  });
+  const start = async (options: Partial<WebhookOptions> = {}) => {
+    const webhook = await startWebhook(
+      {
+        client,
+        listen: loopback,
+        profiles,
+        logger: silentLogger,
+        metrics: new Metrics(),
+        clock: systemClock,
+        ...(options.url === undefined && { service }),
+        ...options,
+      },
+      abort.signal,
+    );
+    running.push(webhook);
+    if (made.cluster) made.cluster.backend = webhook;
+    await webhook.ready;
+    return webhook;
+  };
+  made.cluster = { client, signal: abort.signal, backend: undefined, start };
+  return made.cluster;
+}
+
+const sample = await yaml('config/samples/gpu/modelserving.yaml');
+const tryCreate = (client: KubeClient) =>
+  client.create<RawObject & { metadata: { annotations?: Record<string, string> } }>(
+    modelServings,
+    sample,
+    { namespace: 'default' },
+    { dryRun: true },
+  );
+
+async function eventually(t: Test, what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt++) {
+    if (await isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  t.fail(what);
+}
+
+t.test('registered by its Service, it expands what is created', async (t) => {
+  const { client, start } = await cluster(t);
+  await start();
+  const created = await tryCreate(client);
+  t.match(created.metadata.annotations, { 'tandem.dev/profiles': /nixl,nvidia,vllm@/ });
+});
+
+t.test('replicas share one CA in a Secret, and one that cannot be read is replaced', async (t) => {
+  const { client, start } = await cluster(t);
+  const [first] = await Promise.all([start(), start(), start()]);
+  const held = await client.get<RawObject & { data: Record<string, string> }>(secrets, {
+    namespace: service.namespace,
+    name: 'tandem-webhook-ca',
+  });
+  t.equal(
+    Buffer.from(held.data['ca.crt'] ?? '', 'base64')
+      .toString()
+      .split('BEGIN CERTIFICATE').length,
+    2,
+  );
+  t.ok(first?.address);
+  await tryCreate(client);
+  await client.patch(secrets, { namespace: service.namespace, name: 'tandem-webhook-ca' }, 'merge', {
+    data: { 'ca.crt': 'bm8=' },
+  });
+  await start();
+  t.match((await tryCreate(client)).metadata.annotations, { 'tandem.dev/expanded': /vllm/ });
+});
+
+t.test('an edited or deleted configuration comes back', async (t) => {
+  const { client, start } = await cluster(t);
+  await start();
+  const policy = async () => {
+    const live = await client.get<RawObject & { webhooks: { failurePolicy: string }[] }>(mutatingWebhooks, {
+      name: 'tandem',
+    });
+    return live.webhooks[0]?.failurePolicy;
+  };
+  await client.patch(mutatingWebhooks, { name: 'tandem' }, 'json', [
+    { op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Ignore' },
+  ]);
+  await eventually(t, 'the edit is undone', async () => (await policy()) === 'Fail');
+  await client.delete(validatingWebhooks, { name: 'tandem' });
+  await eventually(t, 'it is written again', async () => (await client.list(validatingWebhooks)).items.length === 1);
+});
+
+t.test('no write fails while certificate and CA rotate', async (t) => {
+  const { client, start } = await cluster(t);
+  // TLS knows the real time only, so the 50 days that pass here end now and every certificate is valid all along.
+  let now = Date.now() - 50 * day;
+  const clock: Clock = { now: () => now };
+  const rotation = { ...defaultRotation, authorityLifetime: 60 * day, servingLifetime: 55 * day };
+  const webhook = await start({ clock, rotation, renewEvery: 5 });
+  const seen = new Set<string>();
+  const port = webhook.address?.port ?? 0;
+  for (const step of [0, 37 * day, 4 * day, day / 24, day]) {
+    now += step;
+    for (let i = 0; i < 5; i++) {
+      t.match((await tryCreate(client)).metadata.annotations, { 'tandem.dev/expanded': /vllm/ });
+      seen.add(await servedBy(port));
+    }
+    if (step > day / 24) await eventually(t, 'a renewal', async () => seen.add(await servedBy(port)).size > 0);
+  }
+  await eventually(t, 'three certificates', async () => seen.add(await servedBy(port)).size >= 3);
+});
+
+/** Serial number of the certificate that a new connection sees. */
+function servedBy(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket: TLSSocket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+t.test('stopping answers what is on its way, takes nothing new, and closes everything', async (t) => {
+  const { client, start } = await cluster(t);
+  const webhook = await start();
+  await tryCreate(client);
+  const port = (webhook.address as AddressInfo | undefined)?.port ?? 0;
+  const review = await readFile('test/fixtures/webhooks/review-modelservings--CREATE.json', 'utf8');
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  await new Promise<void>((resolve) => socket.once('secureConnect', resolve));
+  const head = `POST /mutate/modelservings HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(review)}\r\n\r\n`;
+  await new Promise((resolve) => socket.write(head + review.slice(0, 1000), resolve));
+  // The server must have seen the beginning: a second connection that is answered comes after it.
+  await servedBy(port);
+  let answer = '';
+  const ended = new Promise<void>((resolve) =>
+    socket.on('data', (chunk) => (answer += chunk)).on('close', () => resolve()),
+  );
+  const stopped = webhook.stop();
+  socket.write(review.slice(1000));
+  await Promise.all([ended, stopped]);
+  t.match(answer, /^HTTP\/1\.1 200 .*"allowed":true/s);
+  await t.rejects(servedBy(port), { code: 'ECONNREFUSED' });
+  await t.rejects(
+    tryCreate(client),
+    /failed calling webhook "modelservings\.expand\.tandem\.dev"/,
+    'and a user reads who is missing',
+  );
+  await webhook.stop();
+});
+
+t.test('what cannot be started says why and what to do, and leaves nothing open', async (t) => {
+  const { start } = await cluster(t);
+  const running = await start();
+  const taken = { host: '127.0.0.1', port: running.address?.port ?? 0 };
+  await t.rejects(start({ listen: taken }), { code: 'port-in-use', message: /choose another with --listen/ });
+  for (const url of ['http://h:1', 'https://h:1/path', 'https://u:p@h', 'nonsense']) {
+    await t.rejects(start({ url }), { code: 'bad-url', message: /write https:\/\/HOST:PORT/ }, url);
+  }
+});
