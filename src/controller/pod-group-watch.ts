@@ -6,7 +6,7 @@ import type { PodGroupSupport } from '../core/rollout/build-pod-group.js';
 import type { PodGroup } from '../core/rollout/observed.js';
 import { type Reflector, startReflector } from '../kube/reflector.js';
 import { crds, type Resource } from '../kube/resources.js';
-import type { WatchOptions } from './watches.js';
+import type { WatchOptions } from './watch-options.js';
 
 export const podGroups: Resource = {
   group: 'scheduling.volcano.sh',

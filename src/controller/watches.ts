@@ -4,11 +4,10 @@ import { labels, volcano } from '../api/names.js';
 import { modelServings } from '../api/resources.js';
 import type { ModelServing } from '../api/types.js';
 import type { ControllerRevision } from '../core/rollout/observed.js';
-import type { KubeClient } from '../kube/client.js';
 import { type Reflector, startReflector } from '../kube/reflector.js';
 import { controllerRevisions, pods, services } from '../kube/resources.js';
-import type { Logger } from '../telemetry/log.js';
 import { type PodGroupWatch, startPodGroupWatch } from './pod-group-watch.js';
+import type { WatchOptions } from './watch-options.js';
 
 export interface Watches {
   readonly servings: Reflector<ModelServing>;
@@ -22,14 +21,6 @@ export interface Watches {
   notReady(): string | undefined;
   /** Milliseconds since each watch was heard. */
   lags(now: number): ReadonlyMap<string, number>;
-}
-
-export interface WatchOptions {
-  readonly client: KubeClient;
-  readonly logger: Logger;
-  readonly signal: AbortSignal;
-  /** All namespaces when undefined. */
-  readonly namespace: string | undefined;
 }
 
 export function startWatches(options: WatchOptions): Watches {

@@ -182,3 +182,41 @@ t.test('labels in a template do not override the controller’s own', async (t) 
   t.match(pod.metadata.labels, { [labels.groupName]: `${desired.name}-0`, [labels.entry]: 'true', app: 'mine' });
   t.equal(pod.metadata.annotations, undefined, 'without PodGroups there are no annotations of Volcano');
 });
+
+t.test('adopted pods are rolled by the next real change, one group at a time', async (t) => {
+  const stored = recordedServing('multi');
+  const roles = stored.spec.template.roles.map((role) =>
+    role.name === 'decode'
+      ? { ...role, entryTemplate: { spec: { containers: [{ name: 'c', image: 'nginx:2' }] } } }
+      : role,
+  );
+  const serving = { ...stored, spec: { ...stored.spec, template: { ...stored.spec.template, roles } } };
+  const objects = [...recorded('multi').values()] as { kind: string; metadata: { name: string } }[];
+  const ofKind = (kind: string) =>
+    objects
+      .filter((object) => object.kind === kind)
+      .map((object) => ({ ...object, metadata: { ...object.metadata, uid: `uid-${object.metadata.name}` } }));
+  const snapshot = {
+    now: 0,
+    pods: ofKind('Pod'),
+    services: ofKind('Service'),
+    podGroups: ofKind('PodGroup'),
+    revisions: ofKind('ControllerRevision'),
+    dismissed: new Set<string>(),
+    losses: [],
+  } as never;
+  const deletions = (rolloutStrategy: { type: 'ServingGroupRollingUpdate' | 'RoleRollingUpdate' }) => {
+    const desired = desiredOf({ ...serving, spec: { ...serving.spec, rolloutStrategy } });
+    const options = { budget: budgetOf(serving), podGroups: { subGroups: true } };
+    const steps = planRollout(readObserved(snapshot, desired), desired, options);
+    return steps.flatMap((step) => (step.do === 'delete-pod' ? [step.name] : [])).sort();
+  };
+  t.same(
+    deletions({ type: 'ServingGroupRollingUpdate' }),
+    ofKind('Pod')
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => name.startsWith('multi-1-'))
+      .sort(),
+  );
+  t.same(deletions({ type: 'RoleRollingUpdate' }), ['multi-1-decode-2-0'], 'the unchanged role keeps its foreign pods');
+});
