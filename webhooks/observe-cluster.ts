@@ -6,6 +6,7 @@ import { describeError } from '../src/base/errors.js';
 import { defaultExpandSettings, type ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import type { KubeClient, RawObject } from '../src/kube/client.js';
+import { isNotFound } from '../src/kube/kube-error.js';
 import { type Reflector, startReflector } from '../src/kube/reflector.js';
 import { crds, nodes, type Resource } from '../src/kube/resources.js';
 import type { Logger } from '../src/telemetry/log.js';
@@ -46,9 +47,13 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
   const instead = options.settings?.schedulerNames ?? { [volcano.schedulerName]: defaultScheduler };
   const settings = { ...defaultExpandSettings, ...options.settings };
   const { profiles } = options;
+  const findServing = async (namespace: string, name: string) =>
+    views.modelServings.get(namespace, name) ??
+    (await client.get<RawObject & ModelServing>(modelServings, { namespace, name }).catch(ifNotFound));
   const stores = [...Object.values(views), volcanoCrd] as unknown as readonly Reflector<RawObject>[];
   const world: World = {
     ...views,
+    findServing,
     profiles: typeof profiles === 'function' ? profiles : () => profiles,
     // A scheduler is replaced only where it is known to be absent.
     settings: () => ({ ...settings, schedulerNames: hasVolcano() === false ? instead : {} }),
@@ -59,6 +64,10 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
   // Nobody may be waiting any more when the process stops before everything was read.
   synced.catch((error: unknown) => logger.debug({ error: describeError(error) }, 'stopped before everything was read'));
   return { world, stores, synced };
+}
+
+function ifNotFound(error: unknown): undefined {
+  if (!isNotFound(error)) throw error;
 }
 
 function onlyMetadata<T extends RawObject>(object: T): T {

@@ -12,7 +12,7 @@ import { answerReview, type ReviewRequest, readReview } from './review.js';
 export interface Webhook {
   readonly name: string;
   readonly path: string;
-  decide(request: ReviewRequest): Decision;
+  decide(request: ReviewRequest): Decision | Promise<Decision>;
 }
 
 export interface ServerOptions {
@@ -59,9 +59,9 @@ function createApp(options: ServerOptions): Express {
   });
   const known = options.webhooks.map(({ path }) => path).join(', ');
   for (const webhook of options.webhooks) {
-    app.post(webhook.path, requireJson, express.raw({ type: () => true, limit: bodyLimit }), (request, response) => {
-      review(webhook, request, response, options);
-    });
+    app.post(webhook.path, requireJson, express.raw({ type: () => true, limit: bodyLimit }), (request, response) =>
+      review(webhook, request, response, options),
+    );
     app.all(webhook.path, (request) => {
       throw reviewErrors('not-post', { method: request.method });
     });
@@ -81,18 +81,23 @@ function requireJson(request: Request, _response: Response, next: () => void): v
   next();
 }
 
-function review(webhook: Webhook, request: Request, response: Response, { observer }: ServerOptions): void {
+async function review(
+  webhook: Webhook,
+  request: Request,
+  response: Response,
+  { observer }: ServerOptions,
+): Promise<void> {
   const asked = readReview(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
   const started = performance.now();
-  const decision = decideSafely(webhook, asked);
+  const decision = await decideSafely(webhook, asked);
   observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
   response.status(200).json(answerReview(asked.uid, decision));
 }
 
 /** A bug in a rule must neither crash the process nor let the API server guess: it is a refusal with code 500. */
-function decideSafely(webhook: Webhook, request: ReviewRequest): Decision {
+async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<Decision> {
   try {
-    return webhook.decide(request);
+    return await webhook.decide(request);
   } catch (error) {
     const status = error instanceof TandemError ? error.status : 500;
     const why = error instanceof RangeError ? 'the object is nested too deep to be judged' : describeError(error);

@@ -46,6 +46,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const reach = reachOf(options);
   const keeper = keeperFor(options, reach);
   const { credentials } = await keeper.refresh();
+  tellExpiry(options.metrics, keeper);
   const observed = observeCluster(options, ending);
   const server = createWebhookServer({
     webhooks: webhooksOver(observed.world),
@@ -92,6 +93,13 @@ function readiness(phase: Phase, registrar: Registrar, observed: Observed, { log
     .then(become('the webhook configurations are not written', undefined));
   ready.catch((error: unknown) => logger.debug({ error: String(error) }, 'stopped before it was ready'));
   return ready;
+}
+
+function tellExpiry(metrics: Metrics, keeper: CredentialKeeper): void {
+  const help = 'When the serving certificate expires, seconds since the Unix epoch';
+  metrics.gauge('tandem_webhook_certificate_expiry_timestamp_seconds', help, [], (gauge) =>
+    gauge.set((keeper.current?.serving.notAfter ?? 0) / 1000),
+  );
 }
 
 /** The certificate that counts now is served from here on; the bundle to trust is returned. */

@@ -10,7 +10,10 @@ import { validateModelServer } from './validate/modelservers.js';
 import { validateModelServing, validateScale } from './validate/modelservings.js';
 import type { World } from './world.js';
 
-const decisions: readonly (readonly [string, (request: ReviewRequest, world: World) => Decision])[] = [
+const decisions: readonly (readonly [
+  string,
+  (request: ReviewRequest, world: World) => Decision | Promise<Decision>,
+])[] = [
   [paths.mutateModelServings, mutateModelServing],
   [paths.mutatePods, mutatePod],
   [paths.mutateBindings, stampBinding],

@@ -13,6 +13,11 @@ export interface World {
   readonly settings: () => ExpandSettings;
   readonly nodes: ObjectStore<RawObject & Node>;
   readonly modelServings: ObjectStore<RawObject & ModelServing>;
+  /**
+   * One ModelServing, from the API server itself when the view does not hold it: a controller may be quicker than our watch,
+   * and a pod that is expanded without its serving stays incomplete.
+   */
+  readonly findServing: (namespace: string, name: string) => Promise<ModelServing | undefined>;
   readonly modelServers: ObjectStore<RawObject & ModelServer>;
   readonly modelRoutes: ObjectStore<RawObject & ModelRoute>;
   /** Whether Volcano's PodGroup CRD is installed; undefined until it is known. */

@@ -47,11 +47,13 @@ function worldOf(objects: { nodes?: readonly RawObject[]; servings?: readonly Ra
     map.replaceAll(items as readonly T[]);
     return map;
   };
+  const servings = store<RawObject & ModelServing>(objects.servings);
   return {
     profiles: () => profiles,
     settings: () => ({ ...defaultExpandSettings, schedulerNames: { volcano: 'default-scheduler' } }),
     nodes: store<RawObject & Node>(objects.nodes),
-    modelServings: store<RawObject & ModelServing>(objects.servings),
+    modelServings: servings,
+    findServing: (namespace, name) => Promise.resolve(servings.get(namespace, name)),
     modelServers: store(),
     modelRoutes: store(),
     hasVolcano: () => false,

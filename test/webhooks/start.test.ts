@@ -14,7 +14,7 @@ import { defaultRotation } from '../../src/certs/rotate.js';
 import type { KubeClient, RawObject } from '../../src/kube/client.js';
 import { connectCluster } from '../../src/kube/http-client.js';
 import { loadConnection } from '../../src/kube/kubeconfig.js';
-import { crds, mutatingWebhooks, namespaces, secrets, validatingWebhooks } from '../../src/kube/resources.js';
+import { crds, mutatingWebhooks, namespaces, pods, secrets, validatingWebhooks } from '../../src/kube/resources.js';
 import { startApiServer } from '../../src/lab/apiserver/server.js';
 import { loadProfiles } from '../../src/settings/profiles.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -100,9 +100,50 @@ async function eventually(t: Test, what: string, isSo: () => Promise<boolean>): 
 
 t.test('registered by its Service, it expands what is created', async (t) => {
   const { client, start } = await cluster(t);
-  await start();
+  const metrics = new Metrics();
+  await start({ metrics });
   const created = await tryCreate(client);
   t.match(created.metadata.annotations, { 'tandem.dev/profiles': /nixl,nvidia,vllm@/ });
+  t.match(await metrics.render(), /^tandem_webhook_certificate_expiry_timestamp_seconds \d{10}/m);
+});
+
+t.test('a pod that is quicker than our watch still gets what its ModelServing says', async (t) => {
+  const { client, start } = await cluster(t);
+  await start();
+  const spec = {
+    template: {
+      roles: [
+        { name: 'prefill', entryTemplate: {} },
+        { name: 'decode', entryTemplate: {} },
+      ],
+    },
+  };
+  const annotations = {
+    'tandem.dev/expand': 'pods',
+    'tandem.dev/model': 'Qwen/Qwen3-0.6B',
+    'tandem.dev/engine': 'vllm',
+    'tandem.dev/connector': 'nixl',
+    'tandem.dev/accelerator': 'nvidia',
+  };
+  const { apiVersion, kind } = sample as { apiVersion: string; kind: string };
+  const serving = { apiVersion, kind, metadata: { name: 'quick', namespace: 'default', annotations }, spec };
+  await client.create<RawObject>(modelServings, serving, { namespace: 'default' });
+  const labels = { 'modelserving.volcano.sh/name': 'quick', 'modelserving.volcano.sh/role': 'prefill' };
+  const bare = { name: 'sidecar', image: 'nginx' };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'quick-0-prefill-0-0', namespace: 'default', labels },
+    spec: { containers: [bare] },
+  };
+  const made = await client.create<RawObject & { spec: { containers: { name: string }[] } }>(pods, pod, {
+    namespace: 'default',
+  });
+  t.match(made.metadata.labels, { 'tandem.dev/dialect': 'nixl-pull' });
+  t.ok(
+    made.spec.containers.some(({ name }) => name === 'vllm'),
+    made.spec.containers.map(({ name }) => name).join(),
+  );
 });
 
 t.test('replicas share one CA in a Secret, and one that cannot be read is replaced', async (t) => {

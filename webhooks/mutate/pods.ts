@@ -9,12 +9,12 @@ import type { World } from '../world.js';
 import { countByProfile } from './modelservings.js';
 
 /** Gives a pod of a ModelServing what depends on its identity, whichever controller made it. */
-export function mutatePod(request: ReviewRequest, world: World): Decision {
+export async function mutatePod(request: ReviewRequest, world: World): Promise<Decision> {
   const { object: pod, namespace, skip } = objectUnder<Pod>(request);
   if (skip) return skip;
   const name = pod.metadata.labels?.[labels.name];
   if (name === undefined) return pass('not a pod of a ModelServing');
-  const serving = world.modelServings.get(namespace, name);
+  const serving = await world.findServing(namespace, name);
   const context = { profiles: world.profiles(), settings: world.settings(), serving };
   const { patch, reasons, warnings } = expandPod(pod, context);
   return {
@@ -22,6 +22,6 @@ export function mutatePod(request: ReviewRequest, world: World): Decision {
     patch,
     warnings: warningsOf(warnings),
     injected: countByProfile(reasons),
-    ...(serving ? {} : { note: 'its ModelServing is not known: expanded by its own spec alone' }),
+    ...(serving ? {} : { note: 'there is no such ModelServing: expanded by its own spec alone' }),
   };
 }

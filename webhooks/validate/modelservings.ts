@@ -17,12 +17,12 @@ export function validateModelServing(request: ReviewRequest, world: World): Deci
  * The scale subresource carries only numbers, and Kthena's validator never sees it. The stored ModelServing is judged with
  * the new number; only what the change itself makes wrong is said, so that scaling never fails for an older fault.
  */
-export function validateScale(request: ReviewRequest, world: World): Decision {
+export async function validateScale(request: ReviewRequest, world: World): Promise<Decision> {
   const { name, namespace = 'default' } = request;
   const spec = isObject(request.object?.['spec']) ? request.object['spec'] : {};
   const replicas = spec['replicas'] ?? 0;
-  const serving = name === undefined ? undefined : world.modelServings.get(namespace, name);
-  if (!serving) return pass('the ModelServing is not known yet');
+  const serving = name === undefined ? undefined : await world.findServing(namespace, name);
+  if (!serving) return pass('there is no such ModelServing');
   if (typeof replicas !== 'number') return pass('the scale has no number of replicas');
   const before = new Set(review(serving, namespace, world).map(identity));
   const scaled = { ...serving, spec: { ...serving.spec, replicas } };
