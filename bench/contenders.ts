@@ -1,7 +1,19 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+
+const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
+
+/** Starts a program on one core where that can be said: what is measured has a core for itself. */
+function pinned(core: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+  return hasTaskset ? spawn('taskset', ['-c', String(core), command, ...args], options) : spawn(command, args, options);
+}
+
+/** Puts this process, which makes the load, beside the engines. */
+export function pinSelf(): void {
+  if (hasTaskset) spawnSync('taskset', ['-a', '-p', '-c', '1', String(process.pid)]);
+}
 
 /** Something that stands between the clients and the engines. */
 export interface Contender {
@@ -20,7 +32,7 @@ export interface Site {
 
 export async function startEngines({ enginePort, prefill, decode }: Site): Promise<Pick<Contender, 'pid' | 'stop'>> {
   const script = new URL('./mock-engine.js', import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, String(enginePort), ...prefill, ...decode], {
+  const child = pinned(1, process.execPath, [script, String(enginePort), ...prefill, ...decode], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await line(child, /ready/);
@@ -33,7 +45,7 @@ export async function startOurs({ folder, enginePort, prefill, decode }: Site): 
   writeFileSync(objects, objectsYaml(enginePort, prefill, decode));
   const cli = new URL('../src/cli/main.js', import.meta.url).pathname;
   const args = [cli, 'router', '--objects', objects, '--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = pinned(0, process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const [, port] = await line(child, /listening on http:\/\/127\.0\.0\.1:(\d+)/);
   return { name: 'tandem router, PD', port: Number(port), pid: child.pid ?? 0, stop: () => ended(child) };
 }
@@ -44,7 +56,7 @@ export async function startNginx({ folder, enginePort, decode }: Site): Promise<
   const port = await freePort();
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, nginxConf(folder, port, enginePort, decode));
-  const child = spawn('nginx', ['-c', file, '-p', folder, '-g', 'daemon off;'], {
+  const child = pinned(0, 'nginx', ['-c', file, '-p', folder, '-g', 'daemon off;'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   await accepting(port);

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Contender, freePort, type Site, startEngines, startNginx, startOurs } from './contenders.js';
+import { type Contender, freePort, pinSelf, type Site, startEngines, startNginx, startOurs } from './contenders.js';
 import { type Load, runLoad } from './load.js';
 import { cpuMicroseconds } from './process-tree.js';
 
@@ -17,6 +17,8 @@ interface Case {
 
 const rounds = Math.max(5, Number(process.argv[2] ?? 5));
 const milliseconds = Number(process.argv[3] ?? 1500);
+/** Start of the names of the cases to run. */
+const only = process.argv[4] ?? '';
 
 const prompt = (bytes: number): string =>
   'The quick brown fox jumps over the lazy dog. '.repeat(Math.ceil(bytes / 45)).slice(0, bytes);
@@ -103,6 +105,7 @@ const print = (cells: readonly string[]): void => {
 };
 
 async function main(): Promise<void> {
+  if (cpus().length > 1) pinSelf();
   const folder = mkdtempSync(join(tmpdir(), 'tandem-bench-'));
   const site: Site = {
     folder,
@@ -125,7 +128,8 @@ async function main(): Promise<void> {
       `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${rounds} rounds of ${milliseconds} ms\n\n`,
     );
     print(['case', 'what', 'CPU us, median [range]', 'per', 'per s', 'in nginx hops']);
-    for (const given of cases) await compare(nginx ? [ours, nginx] : [ours], given);
+    for (const given of cases.filter(({ name }) => name.startsWith(only)))
+      await compare(nginx ? [ours, nginx] : [ours], given);
   } finally {
     for (const part of opened.reverse()) await part.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -3,6 +3,8 @@ import type { TandemError } from '../src/base/errors.js';
 import type { ResponseHead } from './engine/response-head.js';
 import { openaiError } from './openai-error.js';
 
+/** A body that fits is written together with its head. */
+const joinUpTo = 16 * 1024;
 const lastChunk = Buffer.from('0\r\n\r\n');
 const blankLine = Buffer.from('\n\n');
 
@@ -72,7 +74,9 @@ export class ClientAnswer {
     this.#ended = true;
     this.bytes = bytes.length;
     this.#response.writeHead(status, [...headers, ...this.own, 'content-length', String(bytes.length)]);
-    this.#response.end(bytes);
+    // As latin1 text Node joins it with the head to one write; a large body is better left where it is.
+    if (bytes.length <= joinUpTo) this.#response.end(bytes.toString('latin1'), 'latin1');
+    else this.#response.end(bytes);
   }
 
   /** Starts an answer whose body follows, with the engine's framing where the client can read it. */

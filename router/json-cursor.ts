@@ -30,9 +30,19 @@ endsRun[backslash] = 1;
 const shortEscapes = new Uint8Array(256);
 for (const letter of '"\\/bfnrt') shortEscapes[letter.charCodeAt(0)] = 1;
 
+/** Bytes of a run that are looked at one by one before it counts as long. */
+const shortRun = 24;
+
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
 const isHex = (byte: number | undefined): boolean =>
   isDigit(byte) || (byte !== undefined && (byte | 32) >= 0x61 && (byte | 32) <= 0x66);
+
+function hasEnd(word: number): boolean {
+  const quotes = word ^ 0x22222222;
+  const slashes = word ^ 0x5c5c5c5c;
+  const low = (word - 0x20202020) & ~word;
+  return ((low | ((quotes - 0x01010101) & ~quotes) | ((slashes - 0x01010101) & ~slashes)) & 0x80808080) !== 0;
+}
 
 /** Walks over JSON values by their bytes, without recursion: depth is bounded by the length of the input only. */
 export class JsonCursor {
@@ -179,11 +189,10 @@ export class JsonCursor {
   /** Skips a string, standing at its opening quote; true when it holds an escape. */
   #string(): boolean {
     const bytes = this.#bytes;
-    const length = bytes.length;
     let at = this.at + 1;
     let escaped = false;
     for (;;) {
-      while (at < length && endsRun[bytes[at] as number] === 0) at += 1;
+      at = this.#endOfRun(at);
       const byte = bytes[at];
       if (byte === quote) break;
       if (byte !== backslash) {
@@ -194,6 +203,34 @@ export class JsonCursor {
     }
     this.at = at + 1;
     return escaped;
+  }
+
+  /** Offset of the first byte from `at` on that is not plain string content. */
+  #endOfRun(from: number): number {
+    const bytes = this.#bytes;
+    const near = Math.min(from + shortRun, bytes.length);
+    let at = from;
+    while (at < near && endsRun[bytes[at] as number] === 0) at += 1;
+    if (at < near) return at;
+    at = this.#endOfLongRun(at);
+    while (at < bytes.length && endsRun[bytes[at] as number] === 0) at += 1;
+    return at;
+  }
+
+  /**
+   * Skips plain content four bytes at a time. A byte below 0x20, and a quote or backslash turned to zero by XOR, borrows into
+   * its top bit; a borrow may also reach the byte above, which only means that these four are looked at one by one.
+   */
+  #endOfLongRun(from: number): number {
+    const { byteOffset, buffer, length } = this.#bytes;
+    const first = (4 - ((byteOffset + from) & 3)) & 3;
+    if (length - from < 16) return from;
+    for (let i = 0; i < first; i += 1) if (endsRun[this.#bytes[from + i] as number] === 1) return from + i;
+    const words = new Int32Array(buffer, byteOffset + from + first, (length - from - first) >> 2);
+    const count = words.length;
+    let at = 0;
+    while (at < count && !hasEnd(words[at] as number)) at += 1;
+    return from + first + at * 4;
   }
 
   /** Offset after the escape that starts at `at`. */

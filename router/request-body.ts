@@ -39,7 +39,9 @@ export function readBody(request: IncomingMessage, limit: number): Promise<Buffe
     });
     request.once('end', () => resolve(parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, size)));
     request.once('error', reject);
-    request.once('close', () => reject(new ClientLeft()));
+    request.once('close', () => {
+      if (!request.complete) reject(new ClientLeft());
+    });
   });
 }
 

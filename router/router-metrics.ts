@@ -1,9 +1,8 @@
 import type { Pair } from '../src/core/pairing/choose-pair.js';
 import { nearestLevel } from '../src/core/placement/topology.js';
-import type { Counter, Gauge, Histogram, Metrics } from '../src/telemetry/metrics.js';
+import type { Gauge, Metrics } from '../src/telemetry/metrics.js';
 import type { Job, LegRecord } from './job.js';
-
-const seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+import { Counts, Seconds } from './series.js';
 
 /** Gauges that are read when they are asked for. */
 export function addGauges(metrics: Metrics, inFlight: () => number, connections: () => number): void {
@@ -13,91 +12,77 @@ export function addGauges(metrics: Metrics, inFlight: () => number, connections:
 
 /** The router's metrics. Label values come from our own objects and short lists, so their number is bounded. */
 export class RouterMetrics {
-  readonly #requests: Counter<'model' | 'status'>;
-  readonly #duration: Histogram<'model'>;
-  readonly #legs: Counter<'leg' | 'outcome'>;
-  readonly #legDuration: Histogram<'leg'>;
-  readonly #pairs: Counter<'level'>;
-  readonly #fallbacks: Counter<'kind'>;
-  readonly #repairs: Counter<'what'>;
-  readonly #plain: Counter<'reason'>;
-  readonly #tokens: Counter<'model' | 'kind'>;
-  readonly #inferred: Gauge<'model_server' | 'dialect' | 'from'>;
+  readonly #requests = new Counts('tandem_router_requests_total', 'Requests by model and answered status', [
+    'model',
+    'status',
+  ]);
+  readonly #duration = new Seconds('tandem_router_request_seconds', 'From request to end of answer', ['model']);
+  readonly #legs = new Counts('tandem_router_legs_total', 'Calls to engines by leg and outcome', ['leg', 'outcome']);
+  readonly #legDuration = new Seconds('tandem_router_leg_seconds', 'Calls to engines, to the end of the answer', [
+    'leg',
+  ]);
+  readonly #pairs = new Counts('tandem_router_pairs_total', 'Pairs, by the nearest level that both pods share', [
+    'level',
+  ]);
+  readonly #fallbacks = new Counts('tandem_router_fallbacks_total', 'Requests that no pair served, by what was done', [
+    'kind',
+  ]);
+  readonly #repairs = new Counts('tandem_router_repairs_total', 'Things put right on the way', ['what']);
+  readonly #whole = new Counts('tandem_router_not_disaggregated_total', 'Requests sent whole to one pod, by reason', [
+    'reason',
+  ]);
+  readonly #tokens = new Counts('tandem_router_tokens_total', 'Tokens as engines reported them', ['model', 'kind']);
+  readonly #dialects: Gauge<'model_server' | 'dialect' | 'from'>;
+  readonly #known = new Map<string, { model_server: string; dialect: string; from: string }>();
 
   constructor(metrics: Metrics) {
-    this.#requests = metrics.counter('tandem_router_requests_total', 'Requests by model and answered status', [
-      'model',
-      'status',
-    ]);
-    this.#duration = metrics.histogram(
-      'tandem_router_request_seconds',
-      'From request to end of answer',
-      ['model'],
-      seconds,
-    );
-    this.#legs = metrics.counter('tandem_router_legs_total', 'Calls to engines by leg and outcome', ['leg', 'outcome']);
-    this.#legDuration = metrics.histogram(
-      'tandem_router_leg_seconds',
-      'Calls to engines, until their answer was complete',
-      ['leg'],
-      seconds,
-    );
-    this.#pairs = metrics.counter('tandem_router_pairs_total', 'Pairs served, by the nearest level both pods share', [
-      'level',
-    ]);
-    this.#fallbacks = metrics.counter(
-      'tandem_router_fallbacks_total',
-      'Requests that a pair could not serve, by what was done',
-      ['kind'],
-    );
-    this.#repairs = metrics.counter('tandem_router_repairs_total', 'Things put right on the way', ['what']);
-    this.#plain = metrics.counter(
-      'tandem_router_not_disaggregated_total',
-      'Requests sent whole to one pod, by reason',
-      ['reason'],
-    );
-    this.#tokens = metrics.counter('tandem_router_tokens_total', 'Tokens as engines reported them', ['model', 'kind']);
-    this.#inferred = metrics.gauge('tandem_router_dialect', 'Dialect of each ModelServer and where it is known from', [
+    this.#dialects = metrics.gauge('tandem_router_dialect', 'Dialect of each ModelServer, and how it is known', [
       'model_server',
       'dialect',
       'from',
     ]);
+    const counted = [this.#requests, this.#duration, this.#legs, this.#legDuration, this.#pairs];
+    const rare = [this.#fallbacks, this.#repairs, this.#whole, this.#tokens];
+    metrics.addSource(() => [...counted, ...rare].map((family) => family.render()).join(''));
   }
 
   request(model: string, status: number, ms: number): void {
-    this.#requests.inc({ model, status: String(status) });
-    this.#duration.observe({ model }, ms / 1000);
+    this.#requests.add(1, model, String(status));
+    this.#duration.observe(ms, model);
   }
 
   served(model: string, { legs, promptTokens, completionTokens }: Job): void {
     for (const record of legs) this.#leg(record);
-    if (promptTokens !== undefined) this.#tokens.inc({ model, kind: 'prompt' }, promptTokens);
-    if (completionTokens !== undefined) this.#tokens.inc({ model, kind: 'completion' }, completionTokens);
+    if (promptTokens !== undefined) this.#tokens.add(promptTokens, model, 'prompt');
+    if (completionTokens !== undefined) this.#tokens.add(completionTokens, model, 'completion');
   }
 
   pair(prefill: Pair['prefill'], decode: Pair['decode']): void {
-    this.#pairs.inc({ level: nearestLevel(prefill.domains, decode.domains) ?? 'unknown' });
+    this.#pairs.add(1, nearestLevel(prefill.domains, decode.domains) ?? 'unknown');
   }
 
   fallback(kind: string): void {
-    this.#fallbacks.inc({ kind });
+    this.#fallbacks.add(1, kind);
   }
 
   repair(what: string): void {
-    this.#repairs.inc({ what });
+    this.#repairs.add(1, what);
   }
 
   notDisaggregated(reason: string): void {
-    this.#plain.inc({ reason });
+    this.#whole.add(1, reason);
   }
 
   dialect(modelServer: string, dialect: string, from: string): void {
-    this.#inferred.remove({ model_server: modelServer });
-    this.#inferred.set({ model_server: modelServer, dialect, from }, 1);
+    const before = this.#known.get(modelServer);
+    if (before) this.#dialects.remove(before);
+    const now = { model_server: modelServer, dialect, from };
+    this.#known.set(modelServer, now);
+    this.#dialects.set(now, 1);
   }
 
   #leg({ leg, outcome, ms }: LegRecord): void {
-    this.#legs.inc({ leg, outcome });
-    this.#legDuration.observe({ leg }, ms / 1000);
+    this.#legs.add(1, leg, outcome);
+    this.#legDuration.observe(ms, leg);
   }
 }

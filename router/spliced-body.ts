@@ -33,6 +33,17 @@ interface Cut {
 
 const noEdits: Edits = Object.freeze({});
 const comma = Buffer.from(',');
+/** `"key":` of members that were added, as bytes; routers add few different ones. */
+const labels = new Map<string, Buffer>();
+
+function labelOf(key: string): Buffer {
+  let label = labels.get(key);
+  if (!label) {
+    label = Buffer.from(`${JSON.stringify(key)}:`);
+    if (labels.size < 100) labels.set(key, label);
+  }
+  return label;
+}
 
 /**
  * A JSON object as its sender wrote it, with some top-level members to be set or left out. What is not named is not
@@ -107,7 +118,7 @@ export class SplicedBody {
       else if (last) {
         cuts.push({ from: last.valueStart, to: last.end, insert: bytes });
         dropped.push(...own.slice(0, -1));
-      } else if (!(edit instanceof IfPresent)) added.push(Buffer.from(`${JSON.stringify(key)}:`), bytes, comma);
+      } else if (!(edit instanceof IfPresent)) added.push(labelOf(key), bytes, comma);
     }
     added.pop();
     if (added.length > 0 && count > dropped.length) added.unshift(comma);

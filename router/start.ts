@@ -47,7 +47,7 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   const events = directoryEvents(room.warn, room.metrics, room.load);
   const directory = new Directory(options, connectorReader(options.profiles), events);
   const { logger } = options;
-  const log = new AccessLog(options.accessLog ?? ((lines) => logLines(logger, lines)));
+  const log = new AccessLog(options.accessLog ?? (logger.isLevelEnabled('info') ? linesTo(logger) : undefined));
   const hash = await loadPrefixHasher();
   const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
   addGauges(
@@ -122,9 +122,11 @@ function connectorReader(profiles: Profiles | undefined): ReadConnector {
   };
 }
 
-function logLines(logger: Logger, lines: string): void {
-  for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
-}
+const linesTo =
+  (logger: Logger) =>
+  (lines: string): void => {
+    for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
+  };
 
 function createHttpServer(
   limits: Limits,

@@ -1,5 +1,5 @@
 import type { Pair } from '../../src/core/pairing/choose-pair.js';
-import { drop, type Edits, IfPresent, type RawJson, type SplicedBody } from '../spliced-body.js';
+import { drop, type Edits, IfPresent, RawJson, type SplicedBody } from '../spliced-body.js';
 
 /** What prefill's answer gives to decode. `repairs` names what had to be put right in it, for log and metric. */
 export interface Handover {
@@ -33,11 +33,11 @@ export const missing = (what: string): Missing => ({ missing: what });
  * ending the prompt without a handover; the client's own value would be above `max_tokens` and refused.
  */
 export const oneTokenNoStream: Edits = {
-  stream: false,
+  stream: new RawJson('false'),
   stream_options: drop,
-  max_tokens: 1,
+  max_tokens: new RawJson('1'),
   max_completion_tokens: new IfPresent(1),
-  min_tokens: 1,
+  min_tokens: new RawJson('1'),
   min_completion_tokens: drop,
 };
 

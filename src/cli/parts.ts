@@ -118,6 +118,7 @@ export async function routerPart(options: RouterPartOptions, signal: AbortSignal
       profiles: await loadProfiles(options.profiles),
       listen: parseAddress(options.listen),
       ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
+      ...(logger.isLevelEnabled('info') && { accessLog: (lines: string) => void process.stderr.write(lines) }),
       logger,
       metrics: new Metrics(),
     },

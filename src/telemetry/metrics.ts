@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** The metrics of one process: Prometheus text, names start with `tandem_`. The only file that knows prom-client. */
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #sources: (() => string)[] = [];
 
   counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
@@ -42,9 +43,15 @@ export class Metrics {
     });
   }
 
+  /** Adds series that are counted elsewhere: text of whole families, asked for at each scrape. */
+  addSource(render: () => string): void {
+    this.#sources.push(render);
+  }
+
   /** Prometheus text exposition, format 0.0.4. */
-  render(): Promise<string> {
-    return this.#registry.metrics();
+  async render(): Promise<string> {
+    const own = await this.#registry.metrics();
+    return this.#sources.length === 0 ? own : `${own}\n${this.#sources.map((render) => render()).join('')}`;
   }
 
   get contentType(): string {

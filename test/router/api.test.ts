@@ -3,7 +3,7 @@ import OpenAI, { APIError } from 'openai';
 import t, { type Test } from 'tap';
 import { startPair } from '../../src/lab/pairs.js';
 import { podOf, type RouterLab, routeOf, routerLab, serverOf } from './lab.js';
-import { connectClient, post, subnet } from './support.js';
+import { connectClient, post, scriptedEngine, subnet } from './support.js';
 
 const ip = subnet('api');
 const ask = {
@@ -267,6 +267,41 @@ t.test('order and readiness', async (t) => {
       ['other', 'tiny'],
     );
   });
+});
+
+t.test('above its limit of requests in flight it says so at once', async (t) => {
+  const pods = [
+    { name: 'p0', ip: ip(250), role: 'prefill' },
+    { name: 'd0', ip: ip(251), role: 'decode' },
+  ];
+  const silent = await scriptedEngine(t, ip(250), 0, () => undefined);
+  const lab = await routerLab(t, { pods, server: serverOf(silent.port), limits: { requestsInFlight: 2 } });
+  const waiting = [1, 2].map(() => connectClient(lab.port, post(ask)));
+  await silent.arrived(1);
+  const third = connectClient(lab.port, post(ask));
+  await third.received('"code":"overloaded"');
+  t.match(third.text(), /^HTTP\/1\.1 503 [\s\S]*retry-after: 1/i);
+  for (const client of [...waiting, third]) client.leave();
+});
+
+t.test('what is inferred or looks wrong is said', async (t) => {
+  const { kvConnector: _, ...spec } = serverOf(1).spec;
+  const server = { ...serverOf(1), spec: { ...spec, trafficPolicy: { timeout: '10s' } } };
+  const pods = [{ name: 'p0', ip: ip(252), role: 'prefill', labels: { 'tandem.dev/dialect': 'layerwise' } }];
+  const lab = await routerLab(t, { pods, server });
+  const response = await fetch(`${lab.url}/v1/completions`, {
+    method: 'POST',
+    body: '{"model":"tiny","prompt":"x"}',
+    headers: { 'content-type': 'application/json' },
+  });
+  t.equal(response.status, 501);
+  t.match(await response.json(), {
+    error: { code: 'dialect-not-spoken', message: /layerwise.*it speaks nixl-pull, two-step/ },
+  });
+  t.match(
+    await lab.metrics.render(),
+    /tandem_router_dialect\{model_server="default\/m",dialect="layerwise",from="label"\} 1/,
+  );
 });
 
 t.test('/healthz, /readyz and /metrics answer beside the API', async (t) => {

@@ -1,13 +1,14 @@
 import xxhash from 'xxhash-wasm';
 
-/** Bytes of prompt per hashed block: a shared system prompt of half a kilobyte already counts. */
-export const blockBytes = 512;
-/** Blocks hashed of one prompt: 64 KB are enough to tell prompts apart. */
-const maxBlocks = 128;
-/** Pods remembered for one block, most recent first. */
-const podsPerBlock = 4;
+/**
+ * Lengths of prompt, in bytes, at which prefixes are compared, each half as long again as the one before. A shared system
+ * prompt of half a kilobyte already counts, a megabyte costs twenty look-ups, and a match is at worst a third too short.
+ */
+export const boundaries: readonly number[] = Array.from({ length: 20 }, (_, i) => Math.round(512 * 1.5 ** i));
+/** Pods remembered for one prefix, most recent first. */
+const podsPerPrefix = 4;
 
-/** Chained hashes of a prompt's leading blocks: the n-th stands for everything up to its end. */
+/** Chained hashes of a prompt's leading bytes: the n-th stands for everything up to the n-th boundary. */
 export type PrefixHashes = readonly number[];
 export type PrefixHasher = (prompt: Uint8Array) => PrefixHashes;
 
@@ -15,14 +16,15 @@ export type PrefixHasher = (prompt: Uint8Array) => PrefixHashes;
 export async function loadPrefixHasher(): Promise<PrefixHasher> {
   const { h32Raw } = await xxhash();
   return (prompt) => {
-    const blocks = Math.min(maxBlocks, Math.floor(prompt.length / blockBytes));
-    const hashes = new Array<number>(blocks);
-    let low = 0;
-    for (let block = 0; block < blocks; block += 1) {
-      const bytes = prompt.subarray(block * blockBytes, (block + 1) * blockBytes);
-      low = h32Raw(bytes, low);
-      // The chain alone has 32 bits; the block's position keeps equal values at different depths apart.
-      hashes[block] = low * maxBlocks + block;
+    const hashes: number[] = [];
+    let from = 0;
+    let chained = 0;
+    for (const [i, to] of boundaries.entries()) {
+      if (to > prompt.length) break;
+      chained = h32Raw(prompt.subarray(from, to), chained);
+      // The chain alone has 32 bits; the boundary keeps equal values of different lengths apart.
+      hashes.push(chained * boundaries.length + i);
+      from = to;
     }
     return hashes;
   };
@@ -37,7 +39,7 @@ export class PrefixIndex {
   #old = new Map<number, readonly string[]>();
   readonly #limit: number;
 
-  /** @param limit blocks remembered, in total */
+  /** @param limit prefixes remembered, in total */
   constructor(limit = 100_000) {
     this.#limit = Math.max(2, limit);
   }
@@ -47,7 +49,7 @@ export class PrefixIndex {
     for (const hash of hashes) {
       const known = this.#young.get(hash) ?? this.#old.get(hash) ?? [];
       if (known[0] === uid && this.#young.has(hash)) continue;
-      this.#young.set(hash, [uid, ...known.filter((other) => other !== uid)].slice(0, podsPerBlock));
+      this.#young.set(hash, [uid, ...known.filter((other) => other !== uid)].slice(0, podsPerPrefix));
       if (this.#young.size * 2 >= this.#limit) this.#age();
     }
   }
@@ -55,11 +57,12 @@ export class PrefixIndex {
   /** Bytes of the prompt's longest known prefix, by pod. */
   match(hashes: PrefixHashes): ReadonlyMap<string, number> {
     const bytes = new Map<string, number>();
-    for (const [block, hash] of hashes.entries()) {
+    for (let i = 0; i < hashes.length; i += 1) {
+      const hash = hashes[i] ?? 0;
       const pods = this.#young.get(hash) ?? this.#old.get(hash);
       if (!pods) break;
       for (const uid of pods) {
-        if ((bytes.get(uid) ?? 0) === block * blockBytes) bytes.set(uid, (block + 1) * blockBytes);
+        if ((bytes.get(uid) ?? 0) === (boundaries[i - 1] ?? 0)) bytes.set(uid, boundaries[i] ?? 0);
       }
     }
     return bytes;

@@ -8,7 +8,7 @@ import { chooseDialect } from '../../../src/core/pairing/dialect.js';
 import { type Endpoint, endpointOf, selectedPods } from '../../../src/core/pairing/endpoint.js';
 import { LoadTable } from '../../../src/core/pairing/load.js';
 import { RouteTable, type Wanted } from '../../../src/core/pairing/match-route.js';
-import { blockBytes, loadPrefixHasher, PrefixIndex } from '../../../src/core/pairing/prefix.js';
+import { boundaries, loadPrefixHasher, PrefixIndex } from '../../../src/core/pairing/prefix.js';
 import { compileRegex } from '../../../src/core/pairing/regex.js';
 
 const server: ModelServer = {
@@ -238,38 +238,36 @@ t.test('load is forgotten with the pod, and not before its requests are over', (
 
 t.test('prefixes', async (t) => {
   const hash = await loadPrefixHasher();
-  const prompt = (text: string, blocks: number) => Buffer.alloc(blocks * blockBytes, text);
+  const prompt = (text: string, bytes: number) => Buffer.alloc(bytes, text);
 
-  t.test('are known up to the first block that differs', (t) => {
+  t.test('are known up to the first boundary that differs', (t) => {
     const index = new PrefixIndex();
-    const shared = prompt('system prompt ', 3);
-    index.learn(hash(Buffer.concat([shared, prompt('a', 2)])), 'p0');
+    const shared = prompt('system prompt ', 1500);
+    index.learn(hash(Buffer.concat([shared, prompt('a', 2000)])), 'p0');
     index.learn(hash(shared), 'p1');
-    const match = index.match(hash(Buffer.concat([shared, prompt('b', 2)])));
-    t.same(
-      [...match],
-      [
-        ['p1', 3 * blockBytes],
-        ['p0', 3 * blockBytes],
-      ],
-    );
-    t.same([...index.match(hash(prompt('other', 3)))], []);
+    const match = index.match(hash(Buffer.concat([shared, prompt('b', 2000)])));
+    t.same([...match].sort(), [
+      ['p0', 1152],
+      ['p1', 1152],
+    ]);
+    t.same([...index.match(hash(prompt('other', 3000)))], []);
     t.same(hash(Buffer.from('short')), [], 'a short prompt has none');
+    t.equal(hash(prompt('long', 2_000_000)).length, boundaries.length);
     t.end();
   });
 
   t.test('do not match in the middle', (t) => {
     const index = new PrefixIndex();
-    index.learn(hash(prompt('x', 5)).slice(2), 'p0');
-    t.same([...index.match(hash(prompt('x', 5)))], []);
+    index.learn(hash(prompt('x', 5000)).slice(2), 'p0');
+    t.same([...index.match(hash(prompt('x', 5000)))], []);
     t.end();
   });
 
   t.test('stay bounded, whatever comes', (t) => {
     const index = new PrefixIndex(1000);
-    for (let i = 0; i < 500; i += 1) index.learn(hash(prompt(`prompt ${i} `, 20)), `p${i % 7}`);
-    t.ok(index.size <= 1000, `${index.size} blocks`);
-    t.ok(index.match(hash(prompt('prompt 499 ', 20))).size > 0, 'the latest are kept');
+    for (let i = 0; i < 500; i += 1) index.learn(hash(prompt(`prompt ${i} `, 10_000)), `p${i % 7}`);
+    t.ok(index.size <= 1000, `${index.size} prefixes`);
+    t.ok(index.match(hash(prompt('prompt 499 ', 10_000))).size > 0, 'the latest are kept');
     t.end();
   });
 });
