@@ -17,10 +17,14 @@ export interface Seen {
   text: string;
 }
 
+/** Bodies kept together; the oldest requests are forgotten first. */
+const mostBytes = 64 * 1024 * 1024;
+
 /** The last requests, oldest first, and a way to wait for one. */
 export class SeenLog {
   readonly #limit: number;
   #entries: Seen[] = [];
+  #bytes = 0;
   #waiting: { when: (entries: readonly Seen[]) => boolean; resolve: () => void }[] = [];
 
   constructor(limit: number) {
@@ -34,7 +38,10 @@ export class SeenLog {
   add(entry: Seen): void {
     if (this.#limit === 0) return;
     this.#entries.push(entry);
-    if (this.#entries.length > this.#limit) this.#entries.shift();
+    this.#bytes += entry.body.length;
+    while (this.#entries.length > 1 && (this.#entries.length > this.#limit || this.#bytes > mostBytes)) {
+      this.#bytes -= this.#entries.shift()?.body.length ?? 0;
+    }
     this.changed();
   }
 

@@ -29,7 +29,7 @@ export function podStatus(facts: PodFactsForStatus): Record<string, unknown> {
     startTime: facts.startTime,
     qosClass: qosClass(facts.pod),
     conditions: conditionsOf(facts),
-    ...(facts.init.length > 0 && { initContainerStatuses: facts.init.map((run) => containerStatus(run, facts.pod)) }),
+    ...(facts.init.length > 0 && { initContainerStatuses: facts.init.map((run) => initStatus(run, facts.pod)) }),
     containerStatuses: facts.containers.map((run) => containerStatus(run, facts.pod)),
   };
 }
@@ -47,7 +47,10 @@ function phaseOf({ containers, isOver, isInitialized, init }: PodFactsForStatus)
 function conditionsOf(facts: PodFactsForStatus): readonly Condition[] {
   const { pod, containers, podIP, isInitialized, init } = facts;
   const unready = containers.filter(({ ready }) => !ready).map(({ container }) => container.name);
-  const notReady = { reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` };
+  const notReady =
+    facts.isOver && phaseOf(facts) === 'Succeeded'
+      ? { reason: 'PodCompleted', message: 'all containers have ended successfully' }
+      : { reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` };
   const isReady = unready.length === 0 && isInitialized && !facts.isOver;
   const waiting = init.filter(({ state }) => state.is !== 'terminated').map(({ container }) => container.name);
   const notInitialized = {
@@ -81,6 +84,12 @@ function gatesMissing(pod: Pod): readonly string[] {
   if (!Array.isArray(gates)) return [];
   const types = gates.filter(isObject).map((gate) => String(gate['conditionType']));
   return types.filter((type) => !pod.status?.conditions?.some((c) => c.type === type && c.status === 'True'));
+}
+
+/** An init container counts as ready once it has done its work. */
+function initStatus(run: ContainerRun, pod: Pod): Record<string, unknown> {
+  const isDone = run.state.is === 'terminated' && run.state.exitCode === 0;
+  return { ...containerStatus(run, pod), ready: isDone || run.ready };
 }
 
 function containerStatus(run: ContainerRun, pod: Pod): Record<string, unknown> {

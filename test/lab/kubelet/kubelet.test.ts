@@ -168,7 +168,7 @@ const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<
       podIP: /^127\./,
       hostIP: /^127\./,
       startTime: /Z$/,
-      initContainerStatuses: [{ name: 'downloader', ready: false, state: { terminated: { exitCode: 0 } } }],
+      initContainerStatuses: [{ name: 'downloader', ready: true, state: { terminated: { exitCode: 0 } } }],
       containerStatuses: [{ name: 'main', started: true, ready: true, restartCount: 0, state: { running: {} } }],
     });
     for (const type of ['Initialized', 'ContainersReady', 'PodScheduled', 'PodReadyToStartContainers']) {
@@ -301,6 +301,25 @@ const scenarios: Readonly<Record<string, (t: Test, cluster: Cluster) => Promise<
     });
     await client.delete(pods, { namespace: 'default', name: 'few' });
     await until(store, 'few', isGone);
+  },
+
+  'lets a pod that never restarts fail when its engine died': async (t, { client, store, kubelet }) => {
+    await client.create(pods, podOn('gpu-r1-01', 'once', engineContainer, { restartPolicy: 'Never' }));
+    await until(store, 'once', isReady);
+    kubelet.engineOf('default', 'once')?.die('for good');
+    const failed = await until(store, 'once', (pod) => pod?.status?.phase === 'Failed');
+    t.match(failed?.status?.containerStatuses, [{ restartCount: 0, state: { terminated: { exitCode: 1 } } }]);
+    await client.delete(pods, { namespace: 'default', name: 'once' });
+    await until(store, 'once', isGone);
+  },
+
+  'restarts an engine that its liveness probe finds dead': async (t, { client, store }) => {
+    const livenessProbe = { httpGet: { path: '/nowhere', port: 8000 }, periodSeconds: 1, failureThreshold: 1 };
+    await client.create(pods, podOn('gpu-r1-01', 'unhealthy', { ...engineContainer, livenessProbe }));
+    const restarted = await until(store, 'unhealthy', (pod) => pod?.status?.containerStatuses?.[0]?.restartCount === 1);
+    t.match(restarted?.status?.containerStatuses?.[0]?.['lastState'], { terminated: { exitCode: 137 } });
+    await client.delete(pods, { namespace: 'default', name: 'unhealthy' }, { gracePeriodSeconds: 0 });
+    await until(store, 'unhealthy', isGone);
   },
 
   'fails a pod that the node has no room for': async (t, { client, store }) => {
