@@ -4,7 +4,7 @@ import type { KubeObject, Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
 import { modelServings } from '../../src/api/resources.js';
 import { podGroups } from '../../src/controller/pod-group-watch.js';
-import { controllerRevisions, crds, leases, pods, validatingWebhooks } from '../../src/kube/resources.js';
+import { controllerRevisions, crds, leases, pods, secrets, validatingWebhooks } from '../../src/kube/resources.js';
 import { missingControlPlane } from '../control-plane/locate.js';
 import { sample, served, smallServing, startCluster, type World } from './world.js';
 
@@ -317,6 +317,24 @@ if (cluster === undefined) {
     await world.see('a new leader', () => holder() === 'second', [lease as never]);
     await world.patch('s', { spec: { replicas: 2 } });
     await world.podsAre('s-0-decode-0-0', 's-1-decode-0-0');
+  });
+
+  await inWorld('the rights of config/rbac/controller.yaml are enough', async (t, world) => {
+    const client = await cluster.as('config/rbac/controller.yaml', 'tandem-controller');
+    const leaderElection = { identity: 'restricted', retrySeconds: 0.1 };
+    const running = await world.controller({ client, leaderElection, namespace: world.namespace });
+    await running.ready;
+    await world.apply(smallServing('s', { replicas: 2, workers: 1 }));
+    await world.see('four pods', () => world.pods.list().length === 4);
+    await world.makeReady(...world.podNames());
+    await world.see('Available', () => world.condition('s', 'Available')?.status === 'True');
+    await world.see('an Event', () => world.events.list().some(({ reason }) => reason === 'RoleRunning'));
+    await world.patch('s', { spec: { replicas: 0 } });
+    await world.podsAre();
+    await world.see('no services', () => world.services.list().length === 0);
+    await t.rejects(client.list(secrets), { message: /403 Forbidden/ });
+    await running.stop();
+    await client[Symbol.asyncDispose]();
   });
 
   await inWorld(

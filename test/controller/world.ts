@@ -1,6 +1,6 @@
 /** A namespace on a real API server with a controller of its own; pods get the status that a kubelet would give. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { KubeObject, Pod } from '../../src/api/kube.js';
 import { modelServings } from '../../src/api/resources.js';
 import type { ModelServing } from '../../src/api/types.js';
@@ -10,7 +10,7 @@ import type { KubeClient, RawObject } from '../../src/kube/client.js';
 import { connectCluster } from '../../src/kube/http-client.js';
 import { loadConnection } from '../../src/kube/kubeconfig.js';
 import { type Reflector, startReflector } from '../../src/kube/reflector.js';
-import { crds, events, namespaces, pods, type Resource, services } from '../../src/kube/resources.js';
+import { crds, events, namespaces, pathOf, pods, type Resource, services } from '../../src/kube/resources.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { type ControlPlane, startControlPlane } from '../control-plane/start.js';
@@ -28,6 +28,8 @@ export interface Cluster extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly client: KubeClient;
   world(name: string): Promise<World>;
+  /** Applies a file of rights and returns a client that is the service account of it, with its rights only. */
+  as(rightsFile: string, serviceAccount: string): Promise<KubeClient>;
 }
 
 /** Undefined when there is no control plane on this machine. */
@@ -43,11 +45,35 @@ export async function startCluster(): Promise<Cluster | undefined> {
     plane,
     client,
     world: (name) => World.open(client, name),
+    async as(rightsFile, serviceAccount) {
+      await client.create(namespaces, { metadata: { name: systemNamespace } });
+      for (const document of parseAllDocuments(readFileSync(new URL(rightsFile, root), 'utf8'))) {
+        const object = document.toJS() as RawObject;
+        await client.create(resourceOf(object), object);
+      }
+      const where = { namespace: systemNamespace, name: serviceAccount, subresource: 'token' };
+      const { status } = await client.request<{ status: { token: string } }>(
+        'POST',
+        pathOf(resourceOf({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: {} }), where),
+        { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} },
+      );
+      const headers = async () => ({ authorization: `Bearer ${status.token}` });
+      return connectCluster({ ...connection, headers }, { signal: control.signal, userAgent: 'test' });
+    },
     async [Symbol.asyncDispose]() {
       control.abort();
       await plane.stop();
     },
   };
+}
+
+const systemNamespace = 'tandem-system';
+
+/** By Kubernetes' naming, which holds for the kinds that a file of rights has. */
+function resourceOf({ apiVersion = '', kind = '', metadata }: RawObject): Resource {
+  const [group = '', version = ''] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
+  const namespaced = metadata.namespace !== undefined || kind === 'ServiceAccount';
+  return { group, version, kind, plural: `${kind.toLowerCase()}s`, namespaced };
 }
 
 /** A new kind is served a moment after its CRD is created; the CRD's own condition comes before that. */
