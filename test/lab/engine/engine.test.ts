@@ -78,6 +78,22 @@ void t.test('a pair of engines', async (t) => {
     t.equal(pair.prefill.stats().blocksUsed, 0);
   });
 
+  await t.test('says the same under sixteen requests at once, through a queue and a full KV cache', async (t) => {
+    const pair = await pairFor(t, { both: { maxNumSeqs: 3, blocks: 64, maxModelLen: 512 } });
+    const alone = await engineFor(t, { host: '127.0.1.3' });
+    const texts = await Promise.all(
+      Array.from({ length: 16 }, async (_, n) => {
+        const messages = prompt(`request ${n}`);
+        const handover = await prefill(pair, messages, `r${n}`);
+        const together = await ask(pair.decode, { messages, max_tokens: 20, kv_transfer_params: handover });
+        return [said(together), said(await ask(alone, { messages, max_tokens: 20 }))];
+      }),
+    );
+    for (const [together, single] of texts) t.equal(together, single);
+    t.equal(pair.blocksHeld() + pair.prefill.stats().blocksUsed + pair.decode.stats().blocksUsed, 0);
+    t.equal(pair.decode.stats().wrongTexts, 0);
+  });
+
   await t.test('answers 200 with the text of another prompt when a hand-over is used for it', async (t) => {
     const pair = await pairFor(t);
     const right = await ask(pair.prefill, { messages: prompt('a'), max_tokens: 12 });
