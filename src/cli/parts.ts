@@ -1,4 +1,5 @@
 /** The four parts, each opened the same way by its own command, by `tandem all`, by the lab and by the end-to-end tests. */
+import { setMaxListeners } from 'node:events';
 import { openExtenderStores } from '../../extender/main.js';
 import { startExtender } from '../../extender/start.js';
 import { openRouterStores } from '../../router/main.js';
@@ -55,7 +56,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
     await webhook.stop();
     await profiles.stop();
   };
-  return { ...webhook, stop, [Symbol.asyncDispose]: stop };
+  return stoppedBy(webhook, stop);
 }
 
 function serviceOf(value: string): { namespace: string; name: string } {
@@ -93,14 +94,14 @@ export interface ExtenderPartOptions extends Common {
   readonly source: { readonly client: KubeClient } | { readonly objects: string };
 }
 
-export async function extenderPart(options: ExtenderPartOptions, signal: AbortSignal): Promise<Running> {
-  const logger = createLogger('extender', options.logLevel);
-  const ladder = await loadLadder(options.ladder);
-  const stores = await openExtenderStores(options.source, logger, signal);
-  return startExtender(
-    { ...stores, listen: parseAddress(options.listen), logger, metrics: new Metrics(), ladder },
-    signal,
-  );
+export function extenderPart(options: ExtenderPartOptions, signal: AbortSignal): Promise<Running> {
+  return withStores(signal, async (own) => {
+    const logger = createLogger('extender', options.logLevel);
+    const ladder = await loadLadder(options.ladder);
+    const stores = await openExtenderStores(options.source, logger, own);
+    const { listen } = options;
+    return startExtender({ ...stores, listen: parseAddress(listen), logger, metrics: new Metrics(), ladder }, own);
+  });
 }
 
 export interface RouterPartOptions extends Common {
@@ -109,19 +110,45 @@ export interface RouterPartOptions extends Common {
   readonly profiles?: string;
 }
 
-export async function routerPart(options: RouterPartOptions, signal: AbortSignal): Promise<Running> {
-  const logger = createLogger('router', options.logLevel);
-  const stores = await openRouterStores(options.source, logger, signal);
-  return startRouter(
-    {
-      ...stores,
-      profiles: await loadProfiles(options.profiles),
-      listen: parseAddress(options.listen),
-      ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
-      ...(logger.isLevelEnabled('info') && { accessLog: (lines: string) => void process.stderr.write(lines) }),
-      logger,
-      metrics: new Metrics(),
-    },
-    signal,
-  );
+export function routerPart(options: RouterPartOptions, signal: AbortSignal): Promise<Running> {
+  return withStores(signal, async (own) => {
+    const logger = createLogger('router', options.logLevel);
+    const stores = await openRouterStores(options.source, logger, own);
+    return startRouter(
+      {
+        ...stores,
+        profiles: await loadProfiles(options.profiles),
+        listen: parseAddress(options.listen),
+        ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
+        ...(logger.isLevelEnabled('info') && { accessLog: (lines: string) => void process.stderr.write(lines) }),
+        logger,
+        metrics: new Metrics(),
+      },
+      own,
+    );
+  });
+}
+
+/** A part whose watches are opened beside it: they end after it has stopped, and when it cannot start. */
+async function withStores(outer: AbortSignal, start: (own: AbortSignal) => Promise<Running>): Promise<Running> {
+  const end = new AbortController();
+  const own = AbortSignal.any([outer, end.signal]);
+  setMaxListeners(0, own);
+  let part: Running;
+  try {
+    part = await start(own);
+  } catch (error) {
+    end.abort();
+    throw error;
+  }
+  const stop = async () => {
+    await part.stop();
+    end.abort();
+  };
+  return stoppedBy(part, stop);
+}
+
+/** The same part with a stop that closes more. */
+function stoppedBy({ address, ready }: Running, stop: () => Promise<void>): Running {
+  return { ...(address && { address }), ready, stop, [Symbol.asyncDispose]: stop };
 }
