@@ -40,6 +40,21 @@ export function judge(findings: readonly Finding[], more: readonly string[] = []
   };
 }
 
+/**
+ * The same for a change of what is stored: an error that the stored object already has is a warning, so that an old fault
+ * does not keep anybody from changing something else.
+ */
+export function judgeChange(findings: readonly Finding[], before: () => readonly Finding[]): Decision {
+  if (!findings.some(({ severity }) => severity === 'error')) return judge(findings);
+  const known = new Set(before().map(identity));
+  return judge(
+    findings.map((finding) => (known.has(identity(finding)) ? { ...finding, severity: 'warning' } : finding)),
+  );
+}
+
+/** Two findings are the same when one rule saw one value at one place. */
+const identity = ({ code, path, saw }: Finding): string => JSON.stringify([code, path, saw ?? null]);
+
 function denialOf(errors: readonly Finding[]): string {
   const lines = errors.map(
     ({ code, path, saw, want, because, fix }) =>

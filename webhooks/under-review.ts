@@ -6,6 +6,8 @@ import type { ReviewRequest } from './review.js';
 export interface UnderReview<T> {
   readonly object: T;
   readonly namespace: string;
+  /** What is stored now, on an update. */
+  readonly old?: T;
   /** Set when there is nothing to judge: the answer, at once. */
   readonly skip?: Decision;
 }
@@ -23,5 +25,10 @@ export function objectUnder<T extends KubeObject>(request: ReviewRequest): Under
   }
   const named = { ...object, metadata: { namespace, ...metadata } } as unknown as T;
   if (metadata['deletionTimestamp'] !== undefined) return { object: named, namespace, skip: pass('being deleted') };
-  return { object: named, namespace };
+  const old = storedBefore<T>(request);
+  return { object: named, namespace, ...(old && { old }) };
+}
+
+function storedBefore<T>({ operation, oldObject }: ReviewRequest): T | undefined {
+  return operation === 'UPDATE' && isObject(oldObject?.['spec']) ? (oldObject as unknown as T) : undefined;
 }

@@ -223,6 +223,30 @@ t.test('a refusal names every error with rule, place, reason and fix', async (t)
   t.match(response.status?.message, /TND-109 /);
 });
 
+t.test('an error that is stored already does not hold up another change', async (t) => {
+  const { send } = await open(t);
+  const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
+  const faulty = (replicas: number, recoveryPolicy: string) => ({
+    ...review.request.object,
+    spec: {
+      ...(review.request.object as unknown as ModelServing).spec,
+      replicas,
+      recoveryPolicy,
+      rolloutStrategy: { type: 'RoleRollingUpdate' },
+    },
+  });
+  const update = (object: object, oldObject: object) =>
+    send(
+      '/validate/modelservings',
+      JSON.stringify({ ...review, request: { ...review.request, operation: 'UPDATE', object, oldObject } }),
+    );
+  const same = await update(faulty(2, 'ServingGroupRecreate'), faulty(1, 'ServingGroupRecreate'));
+  t.match(same.response, { allowed: true });
+  t.match(same.response.warnings?.join('\n'), /TND-109/);
+  const fresh = await update(faulty(1, 'ServingGroupRecreate'), faulty(1, 'RoleRecreate'));
+  t.match(fresh.response, { allowed: false, status: { message: /TND-109/ } });
+});
+
 t.test('scaling is judged by what the change itself makes wrong', async (t) => {
   const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
   const text = JSON.stringify(review.request.object).replaceAll('"0.0.0.0"', '"10.1.2.3"');

@@ -3,14 +3,14 @@ import { isObject } from '../../src/base/json.js';
 import type { Finding } from '../../src/core/checks/finding.js';
 import { reviewServing } from '../../src/core/checks/review.js';
 import { type Decision, pass } from '../decision.js';
-import { judge } from '../messages.js';
+import { judge, judgeChange } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
 import { objectUnder } from '../under-review.js';
 import { contextIn, type World } from '../world.js';
 
 export function validateModelServing(request: ReviewRequest, world: World): Decision {
-  const { object, namespace, skip } = objectUnder<ModelServing>(request);
-  return skip ?? judge(review(object, namespace, world));
+  const { object, old, namespace, skip } = objectUnder<ModelServing>(request);
+  return skip ?? judgeChange(review(object, namespace, world), () => (old ? review(old, namespace, world) : []));
 }
 
 /**
@@ -24,12 +24,13 @@ export async function validateScale(request: ReviewRequest, world: World): Promi
   const serving = name === undefined ? undefined : await world.findServing(namespace, name);
   if (!serving) return pass('there is no such ModelServing');
   if (typeof replicas !== 'number') return pass('the scale has no number of replicas');
-  const before = new Set(review(serving, namespace, world).map(identity));
+  const before = new Set(review(serving, namespace, world).map(place));
   const scaled = { ...serving, spec: { ...serving.spec, replicas } };
-  return judge(review(scaled, namespace, world).filter((finding) => !before.has(identity(finding))));
+  return judge(review(scaled, namespace, world).filter((finding) => !before.has(place(finding))));
 }
 
-const identity = ({ code, path, severity }: Finding): string => `${code} ${severity} ${path}`;
+/** What a rule saw may contain the number itself, so only rule and place count. */
+const place = ({ code, path, severity }: Finding): string => `${code} ${severity} ${path}`;
 
 const review = (serving: ModelServing, namespace: string, world: World): readonly Finding[] =>
   reviewServing(serving, { profiles: world.profiles(), settings: world.settings() }, contextIn(world, namespace));
