@@ -3,8 +3,9 @@
  * commands (`kubectl create namespace` and the like) send, from the .proto files of the pinned Kubernetes modules.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { emit } from './emit.js';
 
 /** Field: name, type, and how often: `one`, `many` or `map`. */
 type Field = readonly [string, string, 'one' | 'many' | 'map'];
@@ -13,6 +14,8 @@ type Message = Record<string, Field>;
 const sources: readonly (readonly [module: string, folder: string])[] = [
   ['k8s.io/api', 'core/v1'],
   ['k8s.io/api', 'apps/v1'],
+  ['k8s.io/api', 'authentication/v1'],
+  ['k8s.io/api', 'authorization/v1'],
   ['k8s.io/api', 'autoscaling/v1'],
   ['k8s.io/api', 'coordination/v1'],
   ['k8s.io/api', 'policy/v1'],
@@ -26,6 +29,9 @@ const roots = [
   ...['Namespace', 'ConfigMap', 'Secret', 'Service', 'ServiceAccount', 'Pod', 'Binding', 'Event'].map(
     (kind) => `k8s.io.api.core.v1.${kind}`,
   ),
+  'k8s.io.api.authentication.v1.SelfSubjectReview',
+  'k8s.io.api.authorization.v1.SelfSubjectAccessReview',
+  'k8s.io.api.authorization.v1.SelfSubjectRulesReview',
   'k8s.io.api.autoscaling.v1.Scale',
   'k8s.io.api.apps.v1.ControllerRevision',
   'k8s.io.api.coordination.v1.Lease',
@@ -68,4 +74,4 @@ for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
   kept[name] = message;
   queue.push(...Object.values(message).map(([, type]) => type));
 }
-writeFileSync('src/lab/apiserver/generated/protobuf.json', `${JSON.stringify(kept)}\n`);
+emit('src/lab/apiserver/generated/protobuf.json', `${JSON.stringify(kept)}\n`);

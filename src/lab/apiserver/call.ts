@@ -33,6 +33,8 @@ export interface Call {
   readonly subresource?: string;
   readonly dryRun: boolean;
   readonly fieldManager: string;
+  /** Whether the request itself named its field manager. */
+  readonly namesManager: boolean;
   readonly fieldValidation: FieldValidation;
   readonly user: UserInfo;
   /** Sends a `Warning:` header. */
@@ -45,7 +47,7 @@ const managerLimit = 128;
 export function writeOptions(
   query: URLSearchParams,
   userAgent: string,
-): Pick<Call, 'dryRun' | 'fieldManager' | 'fieldValidation'> {
+): Pick<Call, 'dryRun' | 'fieldManager' | 'namesManager' | 'fieldValidation'> {
   const dryRun = query.getAll('dryRun').filter((value) => value !== '');
   if (dryRun.some((value) => value !== 'All')) throw badOption('dryRun', dryRun[0], ['All']);
   const fieldValidation = query.get('fieldValidation') || 'Warn';
@@ -54,7 +56,12 @@ export function writeOptions(
   }
   const fieldManager = query.get('fieldManager') || managerOf(userAgent);
   if (fieldManager.length > managerLimit) throw badRequest('fieldManager: may not be more than 128 bytes');
-  return { dryRun: dryRun.length > 0, fieldManager, fieldValidation: fieldValidation as FieldValidation };
+  return {
+    dryRun: dryRun.length > 0,
+    fieldManager,
+    namesManager: query.has('fieldManager'),
+    fieldValidation: fieldValidation as FieldValidation,
+  };
 }
 
 const badOption = (field: string, value: unknown, supported: readonly string[]) =>
@@ -78,6 +85,7 @@ export function systemCall(
     ...(namespace === undefined ? {} : { namespace }),
     dryRun: false,
     fieldManager: 'kube-controller-manager',
+    namesManager: false,
     fieldValidation: 'Ignore',
     user: {
       username: `system:serviceaccount:kube-system:${controller}`,

@@ -121,10 +121,7 @@ async function patch({ ctx }: Handlers, exchange: Exchange, target: Target): Pro
   const call = named(exchange, target);
   const body = await exchange.body();
   const force = exchange.query.get('force') === 'true';
-  const { object: patched, isNew } = await patchObject(ctx, call, exchange.contentType, body, {
-    force,
-    namesManager: exchange.query.has('fieldManager'),
-  });
+  const { object: patched, isNew } = await patchObject(ctx, call, exchange.contentType, body, force);
   answerObject(ctx, exchange, target.type, isNew ? 201 : 200, patched);
 }
 

@@ -3,6 +3,7 @@
  * https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
  */
 import descriptors from './generated/protobuf.json' with { type: 'json' };
+import { isDict } from './object.js';
 import { badRequest } from './status.js';
 
 export const protobufType = 'application/vnd.kubernetes.protobuf';
@@ -60,6 +61,15 @@ function instant(fields: Map<number, Wire[]>): string | null {
   return seconds <= 0 ? null : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 }
 
+/** Structs that Go embeds: protobuf gives them a name, JSON writes their members in place. */
+const embedded = new Set([
+  'volumeSource',
+  'handler',
+  'probeHandler',
+  'localObjectReference',
+  'ephemeralContainerCommon',
+]);
+
 function read(name: string, reader: Reader): unknown {
   const fields = fieldsIn(reader);
   const one = special[name];
@@ -67,7 +77,10 @@ function read(name: string, reader: Reader): unknown {
   const object: Record<string, unknown> = {};
   for (const [number, values] of fields) {
     const field = messages[name]?.[number];
-    if (field) object[field[0]] = member(field, values);
+    if (!field) continue;
+    const value = member(field, values);
+    if (embedded.has(field[0]) && isDict(value)) Object.assign(object, value);
+    else object[field[0]] = value;
   }
   return dropEmpty(object);
 }

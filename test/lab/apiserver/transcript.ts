@@ -53,7 +53,7 @@ export class Recorder {
     return Object.fromEntries(
       Object.entries(value)
         // Go writes null for a time that was never set.
-        .filter(([name, item]) => name !== 'retryAfterSeconds' && item !== null)
+        .filter(([name, item]) => name !== 'retryAfterSeconds' && item !== null && item !== undefined)
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, item]) => [name, this.#stable(item, name)]),
     );

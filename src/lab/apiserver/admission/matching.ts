@@ -144,6 +144,6 @@ function defaultOptions({ call, operation }: Attributes): Dict {
     kind: optionKinds[operation],
     apiVersion: 'meta.k8s.io/v1',
     ...(call.dryRun && { dryRun: ['All'] }),
-    ...(operation === 'DELETE' ? {} : { fieldManager: call.fieldManager }),
+    ...(operation !== 'DELETE' && call.namesManager && { fieldManager: call.fieldManager }),
   };
 }

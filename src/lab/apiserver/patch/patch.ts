@@ -11,12 +11,6 @@ import { applyPatchTo, patchTypes } from './apply-patch.js';
 
 const patchOptions = { group: 'meta.k8s.io', plural: 'patchoptions', kind: 'PatchOptions' };
 
-export interface PatchOptions {
-  readonly force: boolean;
-  /** True when the query names a field manager, which apply demands. */
-  readonly namesManager: boolean;
-}
-
 export interface Patched {
   readonly object: Obj;
   readonly isNew: boolean;
@@ -27,7 +21,7 @@ export async function patchObject(
   call: Call & { name: string },
   patchType: string,
   patch: unknown,
-  { force, namesManager }: PatchOptions,
+  force: boolean,
 ): Promise<Patched> {
   if (patchType !== patchTypes.apply) {
     const next = async (current: Obj) => {
@@ -39,7 +33,8 @@ export async function patchObject(
     };
     return { object: await updateObject(ctx, call, { next }), isNew: false };
   }
-  if (!namesManager) throw invalidObject(patchOptions, '', [required('fieldManager', 'is required for apply patch')]);
+  if (!call.namesManager)
+    throw invalidObject(patchOptions, '', [required('fieldManager', 'is required for apply patch')]);
   if (!isDict(patch)) throw badRequest('an apply patch is a complete object');
   return apply(ctx, call, patch, force);
 }

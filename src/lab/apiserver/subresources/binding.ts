@@ -3,6 +3,7 @@ import type { Attributes } from '../admission/attributes.js';
 import type { ApiContext, Call } from '../call.js';
 import { notSupported, required, textOfError } from '../field-error.js';
 import { at, clone, type Dict, dictOf, isDict, listOf, type Obj, textOf, timestamp } from '../object.js';
+import { trackManagers } from '../ssa/track.js';
 import { ApiError, badRequest, conflict, notFound } from '../status.js';
 
 const kind = { group: '', version: 'v1', kind: 'Binding' };
@@ -13,6 +14,8 @@ export async function bindPod(ctx: ApiContext, call: Call & { name: string }, bo
   if (!isDict(body)) throw badRequest('the body must be a v1 Binding');
   const metadata = { ...dictOf(body['metadata']), name: call.name, namespace: call.namespace };
   const sent = { ...body, apiVersion: 'v1', kind: 'Binding', metadata } as unknown as Obj;
+  const bindings = ctx.registry.find('', 'v1', 'bindings');
+  if (bindings !== undefined) trackManagers(ctx, { ...call, type: bindings }, undefined, sent);
   stampTopology(ctx, sent);
   const object = await ctx.admission.mutate(
     { call, operation: 'CREATE', kind, object: sent },
