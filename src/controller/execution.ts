@@ -14,6 +14,8 @@ export interface ExecuteContext {
   readonly key: ServingKey;
   readonly desired: Desired;
   readonly podGroups: PodGroupSupport;
+  /** From its abort on nothing may be written. */
+  readonly signal: AbortSignal;
   /** Tells the user, as an Event on the ModelServing. */
   readonly warn: (reason: string, message: string) => void;
 }

@@ -30,7 +30,7 @@ export async function perform(steps: readonly Step[], context: ExecuteContext): 
     const own = steps.filter((step) => kinds.includes(step.do));
     const phase = await performPhase(own, limit, context);
     results.push(...phase);
-    if (required && phase.some(isBad)) break;
+    if (context.signal.aborted || (required && phase.some(isBad))) break;
   }
   return {
     done: results.filter((result) => !isBad(result)).length,
@@ -44,7 +44,7 @@ async function performPhase(steps: readonly Step[], limit: number, context: Exec
   const results: Result[] = [];
   for (let size = 1, from = 0; from < steps.length; from += size, size = Math.min(limit, size * 2)) {
     results.push(...(await Promise.all(steps.slice(from, from + size).map((step) => attempt(step, context)))));
-    if (results.some(speaksForAll)) break;
+    if (context.signal.aborted || results.some(speaksForAll)) break;
   }
   return results;
 }

@@ -32,7 +32,10 @@ const lookAgain = 600_000;
 /** While it is not known yet whether PodGroups are to be made. */
 const lookSoon = 200;
 
-export async function reconcile(key: ServingKey, parts: Reconciler): Promise<{ again: number } | undefined> {
+type Again = { readonly again: number } | undefined;
+
+/** Ends early when `signal` aborts: from then on another process may be at work. */
+export async function reconcile(key: ServingKey, parts: Reconciler, signal: AbortSignal): Promise<Again> {
   const { observer, memory, announcer } = parts;
   const serving = observer.serving(key);
   if (serving === undefined) {
@@ -45,21 +48,26 @@ export async function reconcile(key: ServingKey, parts: Reconciler): Promise<{ a
   const podGroups = observer.podGroupSupport(desired.schedulerName);
   if (podGroups === undefined) return { again: lookSoon };
   if (desired.recoveryPolicy === 'None') memory.forgetLosses(key);
-
   const warn = (reason: string, message: string) => announcer.warn(serving, reason, message);
+  return converge({ client: parts.client, clock: parts.clock, memory, key, desired, podGroups, warn, signal }, parts);
+}
+
+async function converge(context: ExecuteContext, parts: Reconciler): Promise<Again> {
+  const { key, desired, podGroups, warn, signal, client } = context;
+  const { serving } = desired;
   for (const name of unknownPlugins(serving)) {
     warn('UnknownPlugin', `plugin ${name} is not built in; pods are made without it, remove it from spec.plugins`);
   }
   const budget = budgetOf(serving);
   const steps = planRollout(observe(parts, key, desired), desired, { budget, podGroups });
-  const context: ExecuteContext = { client: parts.client, clock: parts.clock, memory, key, desired, podGroups, warn };
   const outcome = await perform(steps, context);
   parts.metrics.performed(steps, outcome);
   for (const { reason, message } of outcome.refusals) warn(reason, message);
+  if (signal.aborted) return undefined;
 
   const observed = observe(parts, key, desired);
-  announcer.announce(serving, desired, observed);
-  await writeStatus(parts.client, serving, statusOf(observed, desired, { budget, refusal: refusalOf(outcome) }));
+  parts.announcer.announce(serving, desired, observed);
+  await writeStatus(client, serving, statusOf(observed, desired, { budget, refusal: refusalOf(outcome) }));
   throwWhatFailed(outcome);
   return { again: untilNext(steps, parts.clock.now()) };
 }

@@ -147,7 +147,7 @@ function startTerm(
     ...options,
     // A name held by a pod without our labels is freed without a word, so the pauses stay short.
     backoff: exponential({ base: 50, cap: 15_000 }),
-    work: (key) => reconcile(key, parts),
+    work: (key) => reconcile(key, parts, options.signal),
     onDone: (_key, failure) => parts.metrics.round(failure !== undefined),
   });
   for (const serving of watches.servings.list()) queue.add(keyOf(serving));
