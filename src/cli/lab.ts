@@ -49,6 +49,9 @@ export interface Lab extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Milliseconds. Everything shares one laptop here: a busy moment must not cost the scheduler its advice. */
+const patience = { answer: 5_000, http: 10_000 };
+
 /** Where the documents look for the router: `kubectl get svc kthena-router -n kthena-system`. */
 const routerService = { namespace: 'kthena-system', name: 'kthena-router' };
 
@@ -154,7 +157,7 @@ async function openScheduler(
     weight: 20,
     nodeCacheCapable: true,
     ignorable: true,
-    httpTimeout: 500,
+    httpTimeout: patience.http,
   };
   const scheduler = await startScheduler(
     {
@@ -218,7 +221,7 @@ class Parts {
       case 'controller':
         return controllerPart({ ...common, client }, this.#signal);
       case 'extender':
-        return extenderPart({ ...common, source: { client } }, this.#signal);
+        return extenderPart({ ...common, source: { client }, deadline: patience.answer }, this.#signal);
       case 'router':
         return routerPart({ ...common, source: { client } }, this.#signal);
     }

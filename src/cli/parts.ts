@@ -89,6 +89,8 @@ export function controllerPart(options: ControllerPartOptions, signal: AbortSign
 }
 
 export interface ExtenderPartOptions extends Common {
+  /** Milliseconds after which an answer is neutral. */
+  readonly deadline?: number;
   /** File with costs and label keys of the distance ladder. */
   readonly ladder?: string;
   readonly source: { readonly client: KubeClient } | { readonly objects: string };
@@ -99,8 +101,10 @@ export function extenderPart(options: ExtenderPartOptions, signal: AbortSignal):
     const logger = createLogger('extender', options.logLevel);
     const ladder = await loadLadder(options.ladder);
     const stores = await openExtenderStores(options.source, logger, own);
-    const { listen } = options;
-    return startExtender({ ...stores, listen: parseAddress(listen), logger, metrics: new Metrics(), ladder }, own);
+    const { listen, deadline } = options;
+    const patience = deadline === undefined ? {} : { deadline };
+    const common = { listen: parseAddress(listen), logger, metrics: new Metrics() };
+    return startExtender({ ...stores, ...common, ...patience, ladder }, own);
   });
 }
 

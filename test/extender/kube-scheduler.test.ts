@@ -33,7 +33,8 @@ async function extenderOn(port: number, { client }: Scheduling) {
   const metrics = new Metrics();
   const stores = await openExtenderStores({ client }, silentLogger, end.signal);
   const running = await startExtender(
-    { ...stores, listen: { host: '127.0.0.1', port }, logger: silentLogger, metrics },
+    // A loaded test machine must not make an answer late, and so neutral.
+    { ...stores, listen: { host: '127.0.0.1', port }, logger: silentLogger, metrics, deadline: 10_000 },
     end.signal,
   );
   await running.ready;
@@ -60,7 +61,11 @@ if (plane?.programs['kube-scheduler'] === undefined) {
     const text = await readFile(configuration, 'utf8');
     t.match(text, 'KUBECONFIG_PATH', 'the placeholder that its first lines explain');
     const configured = (kubeconfig: string) =>
-      text.replaceAll('KUBECONFIG_PATH', kubeconfig).replaceAll('127.0.0.1:9600', `127.0.0.1:${port}`);
+      text
+        .replaceAll('KUBECONFIG_PATH', kubeconfig)
+        .replaceAll('127.0.0.1:9600', `127.0.0.1:${port}`)
+        // A loaded test machine must not cost the scheduler its advice.
+        .replaceAll('httpTimeout: 500ms', 'httpTimeout: 4s');
     await plane.startScheduler(configured);
     await plane.startScheduler((kubeconfig) =>
       JSON.stringify({
