@@ -39,7 +39,7 @@ module.exports = {
     only('api', 'src/api', ['src/api', 'src/base']),
     only('core', 'src/core', ['src/core', 'src/api', 'src/base']),
     only('telemetry', 'src/telemetry', ['src/telemetry', 'src/base']),
-    only('settings', 'src/settings', ['src/settings', 'src/base', 'src/core/profiles']),
+    only('settings', 'src/settings', ['src/(settings|base|core)']),
     only('kube-knows-no-crd', 'src/kube', ['src/kube', 'src/base', 'src/telemetry']),
     only('server', 'src/server', ['src/server', 'src/base', 'src/telemetry']),
     only('certs', 'src/certs', ['src/certs', 'src/base', 'src/telemetry', 'src/kube']),
