@@ -7,6 +7,7 @@ import { finding } from './finding.js';
 import * as identity from './identity-rules.js';
 import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
+import * as platform from './platform-rules.js';
 import * as rollout from './rollout-rules.js';
 import type { RouteSubject } from './route-rules.js';
 import * as route from './route-rules.js';
@@ -54,6 +55,7 @@ export const servingRules = rulesIn<ServingSubject>(
   device,
   identity,
   storage,
+  platform,
   lifecycle,
 );
 export const serverRules = [...rulesIn<ServerSubject>(server), selectsSomething];

@@ -44,8 +44,8 @@ const linkRule = (row: Rule<Link>): Rule<Link> => rule(row);
 const speaks: Readonly<Record<string, readonly string[]>> = {
   nixl: ['nixl-pull', 'nixl-push'],
   mooncake: ['mooncake', 'nixl-pull', 'layerwise'],
-  lmcache: ['two-step', 'lmcache'],
-  http: ['two-step', 'lmcache', 'nixl-pull', 'nixl-push', 'mooncake', 'sglang'],
+  lmcache: ['two-step', 'lmcache-pd'],
+  http: ['two-step'],
 };
 
 export const connectorFitsEngine = linkRule({

@@ -1,8 +1,8 @@
 import type { Volume } from '../../api/kube.js';
 import { wholeUnits } from '../../base/quantity.js';
 import { finding } from './finding.js';
-import { envOf, envPath, isAscendMooncake, isMounted, isUpstreamMooncake, literalOf } from './reads.js';
-import { type EngineRole, engineRule, pairRule } from './subject.js';
+import { extraOf, integerOf, isAscendMooncake, isMounted, isUpstreamMooncake, literalOf } from './reads.js';
+import { type EngineRole, engineRule, instancesOf, pairRule } from './subject.js';
 
 const gibi = 1024 ** 3;
 
@@ -65,6 +65,43 @@ export const sharedMemorySuffices = engineRule({
     }
   },
 });
+
+export const offloadedKvFits = engineRule({
+  code: 'TND-048',
+  severity: 'error',
+  title: 'Shared memory holds the KV that is offloaded to it',
+  because: 'the engine stops at start-up when it cannot reserve it',
+  source: 'pd-protocols C-48',
+  *check(engine) {
+    const bytes = integerOf(extraOf(engine, 'cpu_bytes_to_use'));
+    const shm = shmOf(engine);
+    if (engine.connector?.profile?.name !== 'offloading' || bytes === undefined) return;
+    if (!shm || shm.limit === undefined || shm.limit > bytes) return;
+    const fix = 'raise sizeLimit, or lower "cpu_bytes_to_use"';
+    yield finding(shm.path, { saw: shm.volume.emptyDir?.sizeLimit, want: `more than ${bytes} bytes`, fix });
+  },
+});
+
+export const rpcPathsAreOwn = engineRule({
+  code: 'TND-043',
+  severity: 'warning',
+  title: 'Engines that share a folder of the host have sockets of their own',
+  because: 'two engines with one socket path answer each other',
+  source: 'pd-protocols C-43',
+  *check(engine, subject) {
+    const name = ['lookup_rpc_port', 'lmcache_rpc_port'].find((key) => extraOf(engine, key) !== undefined);
+    if (name === undefined || instancesOf(engine, subject) < 2 || !isOnHost(engine, '/tmp')) return;
+    const saw = `${name} ${String(extraOf(engine, name))} with /tmp on the host`;
+    const fix = 'use an emptyDir for /tmp';
+    yield finding(engine.connector?.path ?? engine.containerPath, { saw, want: 'a folder per pod', fix });
+  },
+});
+
+/** Whether a folder of the container is one of the node, shared by all pods there. */
+function isOnHost({ container, spec }: EngineRole, path: string): boolean {
+  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath.replace(/\/+$/, '') === path);
+  return (spec.volumes ?? []).some(({ name, hostPath }) => name === mount?.name && hostPath !== undefined);
+}
 
 export const npuNetworkIsMounted = engineRule({
   code: 'TND-049',
@@ -195,88 +232,3 @@ export const offlineModelIsMounted = engineRule({
     });
   },
 });
-
-const visibleDevices = [
-  'ASCEND_RT_VISIBLE_DEVICES',
-  'CUDA_VISIBLE_DEVICES',
-  'PHYSICAL_DEVICES',
-  'NVIDIA_VISIBLE_DEVICES',
-];
-
-export const devicesAreNotPicked = engineRule({
-  code: 'TND-059',
-  severity: 'warning',
-  title: 'The device plugin alone chooses devices',
-  because: 'devices are numbered anew inside the container, so a fixed list names the wrong ones',
-  source: 'pd-protocols C-59',
-  reads: 'pod',
-  *check(engine) {
-    if (engine.devices.resource === undefined) return;
-    for (const name of visibleDevices) {
-      const value = literalOf(engine, name);
-      if (value === undefined || !/^\d+(,\d+)*$/.test(value)) continue;
-      yield finding(envPath(engine, name), { saw: value, want: 'nothing', fix: `remove ${name}` });
-    }
-  },
-});
-
-const fromAnnotation = /^metadata\.annotations\['(.+)'\]$/;
-
-export const deviceListIsWritten = engineRule({
-  code: 'TND-060',
-  severity: 'error',
-  title: 'The annotation with the NPU list is one that the platform writes',
-  because: 'the variable stays empty, so no device is mounted, or the image exits',
-  source: 'pd-protocols C-60',
-  reads: 'pod',
-  *check(engine, { serving, context }) {
-    yield* annotationOf(engine, 'ASCEND_VISIBLE_DEVICES', engine.devices.resource);
-    yield* annotationOf(engine, 'AscendRealDevices', 'huawei.com/AscendReal');
-    const chosen = envOf(engine, 'ASCEND_VISIBLE_DEVICES')?.valueFrom !== undefined;
-    const volcano = (serving.spec.schedulerName ?? 'volcano') === 'volcano' && context.hasVolcano !== false;
-    if (!chosen || volcano) return;
-    const fix = 'remove ASCEND_VISIBLE_DEVICES: the device plugin mounts the devices';
-    const place = { saw: 'a scheduler that is not Volcano', want: 'Volcano, which writes the annotation', fix };
-    yield finding(envPath(engine, 'ASCEND_VISIBLE_DEVICES'), place, 'warning');
-  },
-});
-
-function* annotationOf(engine: EngineRole, name: string, want: string | undefined) {
-  const key = fromAnnotation.exec(envOf(engine, name)?.valueFrom?.fieldRef?.fieldPath ?? '')?.[1];
-  if (key === undefined || want === undefined || key === want) return;
-  yield finding(envPath(engine, name), { saw: key, want, fix: `read annotations['${want}']` });
-}
-
-const mindClusterKeys = [
-  'ring-controller.atlas',
-  'fault-scheduling',
-  'pod-rescheduling',
-  'sp-block',
-  'accelerator-type',
-  'host-arch',
-];
-
-export const platformsAreNotMixed = engineRule({
-  code: 'TND-061',
-  severity: 'warning',
-  title: 'Resource, labels and selectors belong to one NPU platform',
-  because: 'no node has both, so the pod stays Pending or is not managed',
-  source: 'pd-protocols C-61',
-  reads: 'pod',
-  *check({ devices, role, spec, path }) {
-    const { labels = {}, annotations = {} } = role.template.metadata ?? {};
-    const foreign = Object.keys({ ...labels, ...annotations, ...spec.nodeSelector }).find(
-      foreignTo(devices.resource ?? ''),
-    );
-    if (foreign === undefined) return;
-    const fix = 'remove it, or ask for the resource of that platform';
-    yield finding(path, { saw: foreign, want: `keys of the platform that offers ${devices.resource ?? ''}`, fix });
-  },
-});
-
-/** Whether a key belongs to another platform than the one whose resource is asked for. */
-function foreignTo(resource: string): (key: string) => boolean {
-  if (resource.startsWith('huawei.com/ascend-')) return (key) => mindClusterKeys.includes(key);
-  if (resource.startsWith('huawei.com/Ascend')) return (key) => key === 'accelerator/huawei-npu';
-  return () => false;
-}

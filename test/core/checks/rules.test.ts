@@ -179,6 +179,23 @@ const failing: readonly Case[] = [
     ),
   ],
   [
+    'TND-043',
+    'gpu',
+    twice,
+    lmcache,
+    decode((r) => {
+      Object.assign(r.extra, { lmcache_rpc_port: 'c1' });
+      r.container['volumeMounts'] = [{ name: 't', mountPath: '/tmp' }];
+      r.pod['volumes'] = [{ name: 't', hostPath: { path: '/tmp' } }];
+    }),
+  ],
+  [
+    'TND-048',
+    'gpu',
+    connector('OffloadingConnector'),
+    both((r) => Object.assign(r.extra, { cpu_bytes_to_use: 100_000_000_000 })),
+  ],
+  [
     'TND-049',
     'npu',
     decode((r) => Object.assign(r.container, { volumeMounts: [{ name: 'shm', mountPath: '/dev/shm' }] })),
