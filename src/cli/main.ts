@@ -58,7 +58,7 @@ function addLabCommands(root: Command): void {
     .option('--nodes <file>', 'nodes and fabric as YAML (else a default with GPU and NPU racks)')
     .option('--kubeconfig <file>', "join this cluster's API server and scheduler instead of starting our own")
     .option('--kubeconfig-out <file>', 'write the kubeconfig here (else a temporary file)')
-    .addOption(listen('127.0.0.1:0').default('127.0.0.1:8080'))
+    .addOption(listen('127.0.0.1:8080'))
     .option('--api-listen <host:port>', "address of the lab's API server", '127.0.0.1:0')
     .addOption(config())
     .addOption(logLevel().default('warn'))
