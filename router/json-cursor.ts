@@ -48,6 +48,8 @@ function hasEnd(word: number): boolean {
 export class JsonCursor {
   at = 0;
   readonly #bytes: Buffer;
+  /** Offset after the closing quote of the latest key. */
+  #keyEnd = 0;
   #nesting = new Uint8Array(32);
 
   constructor(bytes: Buffer) {
@@ -69,19 +71,26 @@ export class JsonCursor {
   /** Reads `"key" :` and stands at the value. A key too long to be wanted is undefined. */
   key(): string | undefined {
     const start = this.at;
-    if (this.next() !== quote) throw new JsonError(start, 'expected a member name in double quotes');
-    const escaped = this.#string();
-    const end = this.at;
-    this.skipSpace();
-    if (this.next() !== 0x3a) throw new JsonError(this.at, 'expected : after a member name');
-    this.at += 1;
-    this.skipSpace();
+    const escaped = this.#skipKey();
+    const end = this.#keyEnd;
     if (escaped) {
       // Six bytes may spell one character.
       if (end - start > longestKey * 6) return undefined;
       return JSON.parse(this.#bytes.toString('utf8', start, end)) as string;
     }
     return end - start > longestKey ? undefined : this.#bytes.toString('latin1', start + 1, end - 1);
+  }
+
+  /** Skips `"key" :` without reading it; true when it holds an escape. */
+  #skipKey(): boolean {
+    if (this.next() !== quote) throw new JsonError(this.at, 'expected a member name in double quotes');
+    const escaped = this.#string();
+    this.#keyEnd = this.at;
+    this.skipSpace();
+    if (this.next() !== 0x3a) throw new JsonError(this.at, 'expected : after a member name');
+    this.at += 1;
+    this.skipSpace();
+    return escaped;
   }
 
   /** Skips one value of any depth. */
@@ -112,7 +121,7 @@ export class JsonCursor {
     }
     if (depth >= this.#nesting.length) this.#deeper();
     this.#nesting[depth] = byte;
-    if (byte === openBrace) this.key();
+    if (byte === openBrace) this.#skipKey();
     return true;
   }
 
@@ -132,7 +141,7 @@ export class JsonCursor {
       this.at += 1;
       if (byte === comma) {
         this.skipSpace();
-        if (container === openBrace) this.key();
+        if (container === openBrace) this.#skipKey();
         return open;
       }
       if (byte !== (container === openBrace ? closeBrace : closeBracket)) {

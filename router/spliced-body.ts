@@ -90,12 +90,14 @@ export class SplicedBody {
     return this.#scan.bytes.length;
   }
 
-  /** The edited body: slices of the original and what was set, in order. */
+  /** The edited body, in order: one copy of a small one, slices of a large one. */
   parts(): readonly Buffer[] {
+    const cuts = this.#cuts();
     const { bytes } = this.#scan;
+    if (bytes.length <= copiedUpTo) return [copied(bytes, cuts)];
     const parts: Buffer[] = [];
     let at = 0;
-    for (const { from, to, insert } of this.#cuts()) {
+    for (const { from, to, insert } of cuts) {
       if (from > at) parts.push(bytes.subarray(at, from));
       if (insert) parts.push(insert);
       at = Math.max(at, to);
@@ -106,28 +108,58 @@ export class SplicedBody {
 
   #cuts(): readonly Cut[] {
     const { members, count, close } = this.#scan;
-    const cuts: Cut[] = [];
-    const added: Buffer[] = [];
-    const dropped: Member[] = [];
-    for (const key of Object.keys(this.#edits)) {
-      const edit = this.#edits[key];
-      const own = members.filter((member) => member.key === key);
-      const last = own.at(-1);
-      const bytes = encode(edit);
-      if (bytes === undefined) dropped.push(...own);
-      else if (last) {
-        cuts.push({ from: last.valueStart, to: last.end, insert: bytes });
-        dropped.push(...own.slice(0, -1));
-      } else if (!(edit instanceof IfPresent)) added.push(labelOf(key), bytes, comma);
-    }
-    added.pop();
-    if (added.length > 0 && count > dropped.length) added.unshift(comma);
-    cuts.push(...removals(dropped));
+    const { cuts, added, dropped } = placed(this.#edits, members);
+    if (dropped.length > 0) cuts.push(...removals(dropped));
     cuts.sort((a, b) => a.from - b.from);
-    if (added.length > 0)
-      cuts.push({ from: close, to: close, insert: added.length === 1 ? added[0] : Buffer.concat(added) });
+    added.pop(); // each is followed by a comma
+    if (added.length > 0 && count > dropped.length) added.unshift(comma);
+    for (const insert of added) cuts.push({ from: close, to: close, insert });
     return cuts;
   }
+}
+
+/** A body up to this size is copied once: many small slices cost more. */
+const copiedUpTo = 12 * 1024;
+
+function copied(bytes: Buffer, cuts: readonly Cut[]): Buffer {
+  let most = bytes.length;
+  for (const { insert } of cuts) most += insert?.length ?? 0;
+  const target = Buffer.allocUnsafe(most);
+  let at = 0;
+  let written = 0;
+  for (const { from, to, insert } of cuts) {
+    if (from > at) written += bytes.copy(target, written, at, from);
+    if (insert) written += insert.copy(target, written);
+    if (to > at) at = to;
+  }
+  written += bytes.copy(target, written, at);
+  return target.subarray(0, written);
+}
+
+/** What becomes of each edit: a value replaced, a member added at the end, or one that goes, with all its earlier twins. */
+function placed(edits: Edits, members: readonly Member[]): { cuts: Cut[]; added: Buffer[]; dropped: Member[] } {
+  const cuts: Cut[] = [];
+  const added: Buffer[] = [];
+  const dropped: Member[] = [];
+  for (const key in edits) {
+    const edit = edits[key];
+    const bytes = encode(edit);
+    const last = lastOf(members, key, dropped);
+    if (last && bytes) cuts.push({ from: last.valueStart, to: last.end, insert: bytes });
+    else if (last) dropped.push(last);
+    else if (bytes && !(edit instanceof IfPresent)) added.push(labelOf(key), bytes, comma);
+  }
+  return { cuts, added, dropped };
+}
+
+function lastOf(members: readonly Member[], key: string, earlier: Member[]): Member | undefined {
+  let last: Member | undefined;
+  for (const member of members) {
+    if (member.key !== key) continue;
+    if (last) earlier.push(last);
+    last = member;
+  }
+  return last;
 }
 
 /** Undefined means that the member is left out. */
