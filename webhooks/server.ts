@@ -101,11 +101,10 @@ async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<D
   } catch (error) {
     const status = error instanceof TandemError ? error.status : 500;
     const why = error instanceof RangeError ? 'the object is nested too deep to be judged' : describeError(error);
-    return refuse(
-      status,
-      status < 500 ? 'BadRequest' : 'InternalError',
-      `tandem could not judge it: ${why.slice(0, 1000)}; see the webhook's log for this uid`,
-    );
+    const message = `tandem could not judge it: ${why.slice(0, 1000)}; see the webhook's log for this uid`;
+    const refusal = refuse(status, status < 500 ? 'BadRequest' : 'InternalError', message);
+    // The stack of a bug belongs in the log, never in an answer.
+    return status >= 500 && error instanceof Error ? { ...refusal, note: error.stack ?? '' } : refusal;
   }
 }
 
