@@ -1,8 +1,11 @@
 import type { LifecycleHandler } from '../../api/kube.js';
+import { env } from '../../api/names.js';
 import type { PodReading } from '../reading/types.js';
 
 /** What the drain hook waits for, in the words of the engine's own metrics. */
 export interface DrainOrder {
+  /** Whose engine is looked at: a worker without an API waits for its entry pod. */
+  readonly engineOf: 'pod' | 'entry';
   readonly port: number;
   readonly metricsPath: string;
   /** The hook gives up after this, so that the engine still gets its SIGTERM within the grace period. */
@@ -21,8 +24,8 @@ const shutdownSeconds = 10;
 const script = [
   'import os,sys,time,urllib.request as u',
   'port,path,limit,names=sys.argv[1],sys.argv[2],time.time()+float(sys.argv[3]),set(sys.argv[4].split(","))',
-  'ip=os.environ.get("POD_IP") or "127.0.0.1"',
-  'hosts=["[%s]"%ip if ":" in ip else ip,"127.0.0.1"]',
+  'ip=os.environ.get(sys.argv[5]) or "127.0.0.1"',
+  'hosts=["[%s]"%ip if ":" in ip else ip]+["127.0.0.1"]*(sys.argv[5]=="POD_IP")',
   'def look():',
   '  for host in hosts:',
   '    try: return u.urlopen("http://%s:%s%s"%(host,port,path),timeout=3).read().decode()',
@@ -38,9 +41,14 @@ const script = [
 ].join('\n');
 
 /** The order for a pod: no running or waiting request, and on prefill no KV that waits to be pulled. */
-export function drainOrder({ engine, side }: PodReading, graceSeconds: number): DrainOrder {
+export function drainOrder(
+  { engine, side }: PodReading,
+  graceSeconds: number,
+  engineOf: DrainOrder['engineOf'] = 'pod',
+): DrainOrder {
   const { metricsPath, idle, released } = engine.profile.drain;
   return {
+    engineOf,
     port: engine.port,
     metricsPath,
     seconds: Math.max(1, graceSeconds - shutdownSeconds),
@@ -49,13 +57,19 @@ export function drainOrder({ engine, side }: PodReading, graceSeconds: number): 
 }
 
 /** The preStop hook: python3 is in every engine image, curl and the like are not. */
-export function drainHook({ port, metricsPath, seconds, gauges }: DrainOrder): LifecycleHandler {
-  return { exec: { command: ['python3', '-c', script, String(port), metricsPath, String(seconds), gauges.join(',')] } };
+export function drainHook({ engineOf, port, metricsPath, seconds, gauges }: DrainOrder): LifecycleHandler {
+  const address = addressVariables[engineOf];
+  const command = ['python3', '-c', script, String(port), metricsPath, String(seconds), gauges.join(','), address];
+  return { exec: { command } };
 }
+
+/** Environment of the container that holds the engine's address. */
+const addressVariables = { pod: 'POD_IP', entry: env.entryAddress } as const;
 
 /** The order inside a hook made by `drainHook`, for a kubelet that has no container to run it in; undefined for any other command. */
 export function readDrainHook(hook: LifecycleHandler | undefined): DrainOrder | undefined {
-  const [program, option, body, port, metricsPath = '', seconds, gauges = ''] = hook?.exec?.command ?? [];
+  const [program, option, body, port, metricsPath = '', seconds, gauges = '', address] = hook?.exec?.command ?? [];
   if (program !== 'python3' || option !== '-c' || body !== script) return undefined;
-  return { port: Number(port), metricsPath, seconds: Number(seconds), gauges: gauges.split(',') };
+  const engineOf = address === addressVariables.entry ? 'entry' : 'pod';
+  return { engineOf, port: Number(port), metricsPath, seconds: Number(seconds), gauges: gauges.split(',') };
 }

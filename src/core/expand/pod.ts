@@ -2,17 +2,17 @@ import type { Pod } from '../../api/kube.js';
 import { labels, tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
-import { readPod } from '../reading/pod.js';
+import { isWorkerPod, readPod } from '../reading/pod.js';
 import { readServing } from '../reading/serving.js';
 import { countAt, listAt, objectAt, textAt } from '../reading/shape.js';
-import type { PodReading } from '../reading/types.js';
+import type { PodPlace, PodReading } from '../reading/types.js';
 import { annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { drainHook, drainOrder } from './drain.js';
 import { kvFingerprint } from './fingerprint.js';
 import { noteAdditions, pinnedRevision } from './notes.js';
 import { applyAdditions, completePod } from './run-steps.js';
-import { modeOf, servingAsRun } from './serving.js';
+import { modeOf, podsOf, servingAsRun } from './serving.js';
 import { planTerse } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
 import type { Addition, ExpandSettings, Operation, Reason } from './types.js';
@@ -43,19 +43,13 @@ export function expandPod(pod: Pod, context: PodContext): ExpandedPod {
   const draft = new Draft(pod);
   const role = pod.metadata?.labels?.[labels.role] ?? '';
   const run: Run = { draft, role, context, reasons: [], warnings: [] };
-  // Workers have no API of their own: the router must not find them, and their entry pod drains for them.
-  if (!isWorker(pod)) {
-    if (mode === 'pods' && serving) completeTemplate(run, serving);
-    const reading = readPod(draft.object as unknown as Pod, context.profiles);
-    if (reading) identify(run, reading);
-  }
+  if (mode === 'pods' && serving) completeTemplate(run, serving);
+  const reading = readPod(draft.object as unknown as Pod, context.profiles);
+  if (reading) identify(run, reading);
   mapScheduler(run);
   noteAdditions(draft, run.reasons, ['', role]);
   return { object: draft.object as unknown as Pod, patch: draft.patch, reasons: run.reasons, warnings: run.warnings };
 }
-
-const isWorker = ({ metadata }: Pod): boolean =>
-  metadata?.labels?.[labels.roleId] !== undefined && metadata.labels[labels.entry] !== 'true';
 
 interface Run {
   readonly draft: Draft;
@@ -76,13 +70,14 @@ function completeTemplate({ draft, role, context, reasons, warnings }: Run, serv
     );
   }
   const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
-  const terse = plan.roles.find((planned) => planned.role.name === role);
+  const place = placeOf(draft);
+  const terse = plan.roles.find((planned) => planned.role.name === role && planned.place === place);
   if (terse) reasons.push(...applyAdditions('terse', terseAdditions(terse, plan.roles, settings), draft, [], role));
   const pod = draft.object as unknown as Pod;
   const reading = readPod(pod, profiles);
   if (!reading) return;
   const whole = readServing(servingAsRun(serving, profiles, settings), profiles);
-  const peers = whole.roles.map((other) => other.pod).filter((other) => other !== undefined);
+  const peers = whole.roles.flatMap(podsOf);
   const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined };
   reasons.push(...completePod(subject, draft, [], role, () => readPod(pod, profiles)));
 }
@@ -91,20 +86,33 @@ function completeTemplate({ draft, role, context, reasons, warnings }: Run, serv
 function identify(run: Run, reading: PodReading): void {
   const { draft, role, reasons } = run;
   const grace = graceSeconds(run, reading);
-  reasons.push(...applyAdditions('identity-labels', identityLabels(reading), draft, [], role));
-  if (reading.engine.reading === 'opaque') return;
+  // The router must find no worker: it knows one address for each role instance.
+  if (reading.place === 'entry') {
+    reasons.push(...applyAdditions('identity-labels', identityLabels(reading), draft, [], role));
+  }
+  const waitsFor = reading.place === 'entry' ? reading : entryReading(run);
+  if (waitsFor === undefined || waitsFor.engine.reading === 'opaque') return;
   const { name, drain } = reading.engine.profile;
   const place = ['spec', 'containers', reading.containerIndex, 'lifecycle', 'preStop'];
   const hook: Addition = {
     kind: 'field',
     place,
-    value: drainHook(drainOrder(reading, grace)),
+    value: drainHook(drainOrder(waitsFor, grace, reading.servesHttp ? 'pod' : 'entry')),
     by: name,
     because: drain.because,
     source: drain.source,
   };
   reasons.push(...applyAdditions('drain', [hook], draft, [], role));
 }
+
+/** A worker that stops at once takes the requests of its entry pod with it, so it waits for what that one waits for. */
+function entryReading({ role, context: { serving, profiles, settings } }: Run): PodReading | undefined {
+  if (serving === undefined) return undefined;
+  const { roles } = readServing(servingAsRun(serving, profiles, settings), profiles);
+  return roles.find(({ name }) => name === role)?.pod;
+}
+
+const placeOf = (draft: Draft): PodPlace => (isWorkerPod(draft.object as unknown as Pod) ? 'worker' : 'entry');
 
 function identityLabels(reading: PodReading): readonly Addition[] {
   const { connector } = reading;
@@ -136,7 +144,7 @@ function graceSeconds({ draft, role, context, reasons }: Run, reading: PodReadin
     source: drain.source,
   };
   if (present === undefined) reasons.push(...applyAdditions('grace-period', [addition], draft, [], role));
-  const silent = context.serving !== undefined && templateGrace(context.serving, role) === undefined;
+  const silent = context.serving !== undefined && templateGrace(context.serving, role, reading.place) === undefined;
   if (present !== kubernetesDefault || !silent) return present ?? drain.gracePeriodSeconds;
   draft.replace(place, drain.gracePeriodSeconds);
   reasons.push(
@@ -145,10 +153,10 @@ function graceSeconds({ draft, role, context, reasons }: Run, reading: PodReadin
   return drain.gracePeriodSeconds;
 }
 
-function templateGrace(serving: ModelServing, role: string): number | undefined {
+function templateGrace(serving: ModelServing, role: string, place: PodPlace): number | undefined {
   const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
   const written = roles.find((other) => textAt(other, 'name') === role);
-  return countAt(objectAt(objectAt(written, 'entryTemplate'), 'spec'), 'terminationGracePeriodSeconds');
+  return countAt(objectAt(objectAt(written, `${place}Template`), 'spec'), 'terminationGracePeriodSeconds');
 }
 
 /** A cluster without Volcano never binds a pod that asks for it; the settings say who stands in, and the user is told. */

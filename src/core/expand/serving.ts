@@ -2,7 +2,7 @@ import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
 import { readServing } from '../reading/serving.js';
-import type { PodReading, RoleReading } from '../reading/types.js';
+import type { PodPlace, PodReading, RoleReading } from '../reading/types.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { noteAdditions, pinProfiles } from './notes.js';
@@ -41,12 +41,8 @@ export function expandServing(serving: ModelServing, profiles: Profiles, setting
   problems.push(...whole.problems);
   const draft = mode === 'pods' ? new Draft(serving) : whole.draft;
   const reasons = mode === 'pods' ? [] : whole.reasons;
-  noteAdditions(draft, reasons, ['', ...whole.roles.map(({ name }) => name)]);
-  pinProfiles(
-    draft,
-    profiles,
-    whole.roles.flatMap(({ pod }) => (pod ? profileNames(pod) : [])),
-  );
+  noteAdditions(draft, reasons, ['', ...whole.roles.flatMap(({ name }) => [name, spellRole(name, 'worker')])]);
+  pinProfiles(draft, profiles, whole.roles.flatMap(podsOf).flatMap(profileNames));
   return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, mode };
 }
 
@@ -88,13 +84,20 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
   const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
   const reasons = [...writeTerse(plan, draft, settings)];
   const { roles } = readServing(draft.object as unknown as ModelServing, profiles);
-  const peers = roles.map(({ pod }) => pod).filter((pod) => pod !== undefined);
+  const peers = roles.flatMap(podsOf);
   for (const role of roles) {
-    if (!role.pod) continue;
-    const terse = plan.roles.some((planned) => planned.role.index === role.index);
-    const subject = { reading: role.pod, template: role.template, peers, profiles, settings, terse };
-    const read = () => readServing(draft.object as unknown as ModelServing, profiles).roles[role.index]?.pod;
-    reasons.push(...completePod(subject, draft, templatePlace(role), role.name, read), ...workers(role, draft));
+    for (const place of ['entry', 'worker'] as const) {
+      const { pod, template } = templateOf(role, place);
+      if (!pod || !template) continue;
+      const terse = plan.roles.some((planned) => planned.role.index === role.index && planned.place === place);
+      const subject = { reading: pod, template, peers, profiles, settings, terse };
+      const read = () => {
+        const again = readServing(draft.object as unknown as ModelServing, profiles).roles[role.index];
+        return again && templateOf(again, place).pod;
+      };
+      reasons.push(...completePod(subject, draft, templatePlace(role, place), spellRole(role.name, place), read));
+    }
+    if (role.pod) reasons.push(...workers(role, draft));
   }
   return { draft, reasons, problems: plan.problems, roles };
 }
@@ -102,12 +105,22 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
 function* writeTerse(plan: TersePlan, draft: Draft, settings: ExpandSettings): Iterable<Reason> {
   for (const terse of plan.roles) {
     const additions = terseAdditions(terse, plan.roles, settings);
-    yield* applyAdditions('terse', additions, draft, templatePlace(terse.role), terse.role.name);
+    const place = templatePlace(terse.role, terse.place);
+    yield* applyAdditions('terse', additions, draft, place, spellRole(terse.role.name, terse.place));
   }
 }
 
 const rolePlace = ({ index }: RoleReading): Place => ['spec', 'template', 'roles', index];
-const templatePlace = (role: RoleReading): Place => [...rolePlace(role), 'entryTemplate'];
+const templatePlace = (role: RoleReading, place: PodPlace): Place => [...rolePlace(role), `${place}Template`];
+
+export const templateOf = ({ pod, template, worker, workerTemplate }: RoleReading, place: PodPlace) =>
+  place === 'entry' ? { pod, template } : { pod: worker, template: workerTemplate };
+
+/** Readings of all templates of a role. */
+export const podsOf = ({ pod, worker }: RoleReading): PodReading[] => [pod, worker].filter((one) => one !== undefined);
+
+/** How reasons and notes name the template: its role, and for the workers' template that it is theirs. */
+export const spellRole = (role: string, place: PodPlace): string => (place === 'entry' ? role : `${role} workers`);
 
 /** Kthena's own schema refuses a role that does not say how many workers it has. */
 function workers(role: RoleReading, draft: Draft): readonly Reason[] {

@@ -20,6 +20,7 @@ export function applies(when: When | undefined, { reading, terse }: Subject): bo
   const hostNetwork = (reading.spec as { hostNetwork?: unknown }).hostNetwork === true;
   return [
     when.side === undefined || when.side === reading.side,
+    when.place === undefined || when.place === reading.place,
     when.terse === undefined || terse,
     when.podNetwork === undefined || !hostNetwork,
     when.connectors === undefined || when.connectors.includes(reading.connector?.profile?.name ?? ''),

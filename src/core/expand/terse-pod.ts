@@ -1,7 +1,7 @@
 import { tandemKeys } from '../../api/names.js';
 import type { EngineProfile } from '../profiles/types.js';
 import { fillText, type Values } from './placeholders.js';
-import { containerPlace, deviceCount, imageOf, isLocal, type TerseRole, terseArguments, valuesOf } from './terse.js';
+import { containerPlace, deviceCount, isLocal, programOf, type TerseRole, terseArguments, valuesOf } from './terse.js';
 import type { Addition, Because, ExpandSettings } from './types.js';
 
 /** Everything that the terse form adds to a role's pod template before the steps that every engine pod gets. */
@@ -11,16 +11,17 @@ export function terseAdditions(
   settings: ExpandSettings,
 ): readonly Addition[] {
   return [
-    ...(terse.bare ? [] : container(terse, settings)),
+    ...(terse.bare ? [] : container(terse, all, settings)),
     ...terseArguments(terse, all),
     ...resources(terse),
     ...(isLocal(terse.model) ? [] : weights(terse, all, settings)),
   ];
 }
 
-function container(terse: TerseRole, settings: ExpandSettings): readonly Addition[] {
+function container(terse: TerseRole, all: readonly TerseRole[], settings: ExpandSettings): readonly Addition[] {
   const { engine } = terse.choice;
-  const { container: name, command, imagePullPolicy } = engine.terse;
+  const { container: name, imagePullPolicy } = engine.terse;
+  const { image, command } = programOf(terse, all, settings);
   const place = containerPlace(terse);
   const why: Because = {
     by: engine.name,
@@ -30,7 +31,7 @@ function container(terse: TerseRole, settings: ExpandSettings): readonly Additio
     value === undefined ? [] : [{ kind: 'field', place: [...place, key], value, ...why }];
   return [
     { kind: 'entry', list: ['spec', 'containers'], key: 'name', value: { name }, ...why },
-    ...field('image', imageOf(terse.choice, settings)),
+    ...field('image', image),
     ...field('imagePullPolicy', imagePullPolicy),
     ...field('command', command),
   ];

@@ -10,6 +10,7 @@ import type { ExpandProblem, PodLike } from './types.js';
 /** What the annotations of one role (or, where it is silent, of the serving) say about size and arguments. */
 export interface TerseSize {
   readonly tensorParallel: number;
+  readonly pipelineParallel: number;
   readonly dataParallel: number;
   /** Devices per pod when the user counts them; else as many as there are ranks. */
   readonly devices: number | undefined;
@@ -42,7 +43,11 @@ export function readTerseSize(
   const fromArgs = (flag: string) => Number(flags.args.get(flag)) || undefined;
   const tensorParallel = fromArgs(engine.flags.tensorParallel) ?? whole(tandemKeys.tensorParallel) ?? 1;
   const dataParallel = fromArgs(engine.flags.dataParallel) ?? whole(tandemKeys.dataParallel) ?? 1;
-  return { size: { tensorParallel, dataParallel, devices: whole(tandemKeys.devices), words, flags }, problems };
+  const pipelineParallel = fromArgs(engine.flags.pipelineParallel) ?? 1;
+  return {
+    size: { tensorParallel, pipelineParallel, dataParallel, devices: whole(tandemKeys.devices), words, flags },
+    problems,
+  };
 }
 
 function said(

@@ -1,18 +1,19 @@
-import { tandemKeys } from '../../api/names.js';
+import { env, tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles, TerseArgument } from '../profiles/types.js';
 import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
-import type { RoleReading, Side } from '../reading/types.js';
+import type { PodPlace, PodReading, RoleReading, Side } from '../reading/types.js';
 import { annotationPath, annotationsOf, type Choice, chooseProfiles } from './choose-profiles.js';
 import { fillJson, fillText, type Values } from './placeholders.js';
 import { readTerseSize, type TerseSize } from './terse-size.js';
 import type { Addition, ExpandProblem, ExpandSettings } from './types.js';
 
-/** What one role of the terse form becomes, still as data. */
+/** What one template of a role of the terse form becomes, still as data. */
 export interface TerseRole {
   readonly role: RoleReading;
   readonly side: Side;
+  readonly place: PodPlace;
   readonly choice: Choice;
   readonly size: TerseSize;
   readonly model: string;
@@ -35,23 +36,51 @@ export function planTerse(serving: ModelServing, roles: readonly RoleReading[], 
   const choice = chooseProfiles(serving, profiles);
   if ('want' in choice) return { roles: [], problems: [choice] };
   const problems: ExpandProblem[] = [];
-  const planned = terse.map((role): TerseRole => {
+  const planned = terse.flatMap((role): TerseRole[] => {
     const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
-    problems.push(...read.problems, ...workerProblems(role));
-    return { role, side: sideByName(role.name), choice, size: read.size, model, bare: isBare(role) };
+    const made = { role, side: sideByName(role.name), choice, size: read.size, model };
+    const entry: TerseRole = { ...made, place: 'entry', bare: isBare(role) };
+    problems.push(...read.problems, ...shareProblems(entry));
+    const worker = role.workerReplicas > 0 && (hasNothing(role.workerTemplate) || isBarePod(role.worker));
+    return worker ? [entry, { ...made, place: 'worker', bare: isBarePod(role.worker) }] : [entry];
   });
   return { roles: problems.length > 0 ? [] : planned, problems };
 }
 
-const isEmpty = ({ template }: RoleReading): boolean => listAt(objectAt(template, 'spec'), 'containers').length === 0;
+const hasNothing = (template: unknown): boolean => listAt(objectAt(template, 'spec'), 'containers').length === 0;
+const isEmpty = ({ template }: RoleReading): boolean => hasNothing(template);
 
-const isBare = ({ pod }: RoleReading): boolean =>
+const isBarePod = (pod: PodReading | undefined): boolean =>
   pod !== undefined && listAt(pod.container, 'command').length === 0 && listAt(pod.container, 'args').length === 0;
+const isBare = ({ pod }: RoleReading): boolean => isBarePod(pod);
 
-function workerProblems({ workerReplicas, path }: RoleReading): readonly ExpandProblem[] {
-  if (workerReplicas === 0) return [];
-  const fix = 'write the containers of entry and worker pods, or use one pod with more devices';
-  return [{ path: `${path}.workerReplicas`, saw: workerReplicas, want: '0 in a role of the terse form', fix }];
+/** Every pod of an instance holds the same number of ranks, and whole replicas where there are several. */
+function shareProblems(terse: TerseRole): readonly ExpandProblem[] {
+  const { role, size } = terse;
+  const pods = podsOf(terse);
+  const shared = size.dataParallel > 1 ? size.dataParallel : ranksOf(terse);
+  if (pods === 1 || shared % pods === 0) return [];
+  const what = size.dataParallel > 1 ? 'data-parallel ranks' : 'ranks (tensor × pipeline parallel)';
+  const fix = `change workerReplicas, or a size so that ${pods} pods (the entry and ${role.workerReplicas} workers) share it evenly`;
+  return [
+    {
+      path: `${role.path}.workerReplicas`,
+      saw: role.workerReplicas,
+      want: `a number of pods that divides ${shared} ${what}`,
+      fix,
+    },
+  ];
+}
+
+const podsOf = ({ role }: TerseRole): number => role.workerReplicas + 1;
+
+/** Devices that all pods of an instance need together. With attention inside the tensor-parallel world the ranks share it. */
+function ranksOf({ size, choice, role }: TerseRole): number {
+  const { flags } = choice.engine;
+  const world = size.tensorParallel * size.pipelineParallel;
+  const given = flags.dataParallelInside !== undefined && size.flags.args.has(flags.dataParallelInside);
+  const inside = given || (flags.dataParallelInside !== undefined && role.workerReplicas > 0);
+  return inside ? world : world * size.dataParallel;
 }
 
 function modelProblem(model: string | undefined): ExpandProblem | undefined {
@@ -74,8 +103,9 @@ function modelProblem(model: string | undefined): ExpandProblem | undefined {
 }
 
 /** Devices that a pod of the role asks for: as counted by the user, else the next allowed number that holds its ranks. */
-export function deviceCount({ size, choice }: TerseRole): number {
-  const ranks = size.tensorParallel * size.dataParallel;
+export function deviceCount(terse: TerseRole): number {
+  const { size, choice } = terse;
+  const ranks = ranksOf(terse) / podsOf(terse);
   return size.devices ?? choice.accelerator.allowedCounts?.find((count) => count >= ranks) ?? ranks;
 }
 
@@ -87,9 +117,11 @@ export function terseArguments(terse: TerseRole, all: readonly TerseRole[]): rea
   const list = [...containerPlace(terse), 'args'];
   const made = [
     ...choice.engine.terse.args
+      .filter((wish) => isMeant(wish, terse, all))
       .flatMap((wish) => group(wish, values, size) ?? [])
       .map((words) => ({ by: choice.engine.name, ...words })),
     ...connectorArgs
+      .filter((wish) => isMeant(wish, terse, all))
       .flatMap((wish) => group(wish, values, size) ?? [])
       .map((words) => ({ by: choice.connector?.name ?? '', ...words })),
     ...groups(size.words).map((value) => ({
@@ -102,15 +134,31 @@ export function terseArguments(terse: TerseRole, all: readonly TerseRole[]): rea
   return made.map((words) => ({ kind: 'words', list, ...words }));
 }
 
-export const containerPlace = ({ role, choice, bare }: TerseRole) =>
-  [
+export const containerPlace = ({ role, place, choice, bare }: TerseRole) => {
+  const own = place === 'entry' ? role.pod : role.worker;
+  return [
     'spec',
     'containers',
-    { key: 'name', is: bare ? (role.pod?.container.name ?? '') : choice.engine.terse.container },
+    { key: 'name', is: bare ? (own?.container.name ?? '') : choice.engine.terse.container },
   ] as const;
+};
+
+/** Whether a wished argument is for this pod of the role: every condition that is given must hold. */
+function isMeant({ when = {} }: TerseArgument, terse: TerseRole, all: readonly TerseRole[]): boolean {
+  const oneOrSeveral = (count: number) => (count > 1 ? 'several' : 'one');
+  const actual: Readonly<Record<keyof typeof when, string>> = {
+    side: terse.side,
+    place: terse.place,
+    pods: oneOrSeveral(podsOf(terse)),
+    podsAnywhere: oneOrSeveral(Math.max(...all.map(podsOf))),
+    dataParallel: oneOrSeveral(terse.size.dataParallel),
+  };
+  return Object.entries(when).every(([key, wanted]) => actual[key as keyof typeof when] === wanted);
+}
 
 function group(wish: TerseArgument, values: Values, { flags }: TerseSize) {
   const value = wish.value === undefined ? undefined : fillText(wish.value, values);
+  if (isComputed(value)) return undefined;
   const taken = wish.flag === undefined ? flags.positional.length > 0 : flags.args.has(wish.flag);
   if (taken || (value === wish.unless && value !== undefined)) return undefined;
   const words = [wish.flag === undefined ? undefined : `--${wish.flag}`, value].filter((word) => word !== undefined);
@@ -143,6 +191,9 @@ export function valuesOf(terse: TerseRole, all: readonly TerseRole[]): Values {
     side,
     tensorParallel: size.tensorParallel,
     dataParallel: size.dataParallel,
+    pods: podsOf(terse),
+    dataParallelLocal: Math.ceil(size.dataParallel / podsOf(terse)),
+    startRank: startRank(terse),
     'prefill.tensorParallel': of('prefill').tensorParallel,
     'prefill.dataParallel': of('prefill').dataParallel,
     'decode.tensorParallel': of('decode').tensorParallel,
@@ -150,6 +201,16 @@ export function valuesOf(terse: TerseRole, all: readonly TerseRole[]): Values {
   };
   const modelPath = isLocal(model) ? modelId : fillText(choice.engine.terse.modelPath, base);
   return { ...base, modelPath, kvTransferConfig: kvTransferConfig(terse, base) };
+}
+
+/**
+ * First data-parallel rank of a worker pod. Kubernetes puts `WORKER_INDEX` in but cannot multiply, so with several ranks
+ * in each of several workers the container's own shell does.
+ */
+function startRank({ role, size }: TerseRole): string {
+  const local = Math.ceil(size.dataParallel / (role.workerReplicas + 1));
+  if (local === 1) return `$(${env.workerIndex})`;
+  return role.workerReplicas === 1 ? String(local) : `$((${env.workerIndex} * ${local}))`;
 }
 
 export const isLocal = (model: string): boolean => model.startsWith('/');
@@ -165,6 +226,24 @@ function kvTransferConfig({ side, choice }: TerseRole, values: Values): string {
   return JSON.stringify(connector.engineId === 'pod' ? { ...config, engine_id: '$(POD_NAME)' } : config);
 }
 
-/** Image of the engine: the installation's, else the profile's. */
-export const imageOf = ({ engine }: Choice, settings: ExpandSettings): string =>
-  settings.images[engine.name] ?? engine.terse.image;
+/** Image and command of the engine container: the installation's image, else the profile's. */
+export function programOf(
+  terse: TerseRole,
+  all: readonly TerseRole[],
+  settings: ExpandSettings,
+): { image: string; command: readonly string[] | undefined } {
+  const { engine } = terse.choice;
+  const several = all.some((other) => podsOf(other) > 1) ? engine.terse.severalPods : undefined;
+  const { image, command } = several ?? engine.terse;
+  return { image: settings.images[engine.name] ?? image, command: command && throughShell(terse, all, command) };
+}
+
+/** Arguments that only a shell can compute stand in a short script, so that the others stay a list. */
+function throughShell(terse: TerseRole, all: readonly TerseRole[], command: readonly string[]): readonly string[] {
+  const rank = startRank(terse);
+  const wish = terse.choice.engine.terse.args.find(({ value }) => value === '{startRank}');
+  if (!wish || !isMeant(wish, terse, all) || !isComputed(rank)) return command;
+  return ['sh', '-c', `exec "$0" "$@" --${wish.flag} ${rank}`, ...command];
+}
+
+const isComputed = (value: string | undefined): boolean => value?.startsWith('$((') ?? false;

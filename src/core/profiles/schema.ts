@@ -4,7 +4,8 @@
  * Texts may hold placeholders in braces, filled by the expansion of the terse form: `{model}` (as said), `{modelId}` (without its scheme), `{modelName}` (its last part),
  * `{modelPath}`, `{servedName}`, `{port}`, `{tensorParallel}`, `{dataParallel}`, `{side}`, `{kvTransferConfig}`,
  * `{prefill.tensorParallel}`, `{prefill.dataParallel}`, `{decode.tensorParallel}`, `{decode.dataParallel}`. A text that
- * is one placeholder of a number becomes that number inside a JSON skeleton.
+ * is one placeholder of a number becomes that number inside a JSON skeleton. In roles of several pods `{pods}` is their
+ * number, `{dataParallelLocal}` the data-parallel ranks of one pod, `{startRank}` the first rank of a worker pod.
  */
 import Type from 'typebox';
 
@@ -14,6 +15,9 @@ const texts = () => Type.Array(text());
 const count = () => Type.Integer({ minimum: 1 });
 const port = () => Type.Integer({ minimum: 1, maximum: 65535 });
 const side = () => Type.Union([Type.Literal('prefill'), Type.Literal('decode')]);
+/** The entry pod of a role instance, or one of its workers. */
+const place = () => Type.Union([Type.Literal('entry'), Type.Literal('worker')]);
+const oneOrSeveral = () => Type.Union([Type.Literal('one'), Type.Literal('several')]);
 const regularExpression = () => Type.String({ minLength: 1, format: 'regex' });
 
 /** When a wanted piece applies; all conditions that are given must hold. */
@@ -23,6 +27,8 @@ const when = () =>
       {
         /** Only on this side of the pair. */
         side: Type.Optional(side()),
+        /** Only in entry pods, or only in workers. */
+        place: Type.Optional(place()),
         /** Only in containers that the terse form makes: a habit of the image, not a need of every pod. */
         terse: Type.Optional(Type.Literal(true)),
         /** Only on the pod network: the value is wrong under `hostNetwork`. */
@@ -90,6 +96,21 @@ const terseArgument = Type.Object(
     value: Type.Optional(text()),
     /** The argument is left out when its value equals this. */
     unless: Type.Optional(Type.String()),
+    /** When the argument is written; all conditions that are given must hold. */
+    when: Type.Optional(
+      Type.Object(
+        {
+          side: Type.Optional(side()),
+          place: Type.Optional(place()),
+          /** Pods of one role instance: the entry and its workers. */
+          pods: Type.Optional(oneOrSeveral()),
+          /** The same for the largest role: image and command follow it on both sides, because both must be equal. */
+          podsAnywhere: Type.Optional(oneOrSeveral()),
+          dataParallel: Type.Optional(oneOrSeveral()),
+        },
+        closed,
+      ),
+    ),
     because: text(),
     source: Type.Optional(text()),
   },
@@ -130,6 +151,10 @@ export const engineSchema = Type.Object(
         nodes: Type.Optional(text()),
         /** With this flag the data-parallel ranks live inside the tensor-parallel world (SGLang's DP attention). */
         dataParallelInside: Type.Optional(text()),
+        /** With this flag the engine has no API: it works for another pod. */
+        headless: Type.Optional(text()),
+        /** With one of these flags the workers of a role answer requests themselves; without, only the entry pod does. */
+        workerApi: Type.Optional(texts()),
         /** Flag that carries the KV-transfer configuration as JSON. */
         kvTransferConfig: Type.Optional(text()),
         /** Flag that names the side of the pair. */
@@ -181,6 +206,10 @@ export const engineSchema = Type.Object(
         image: text(),
         imagePullPolicy: Type.Optional(text()),
         command: Type.Optional(texts()),
+        /** Instead of image and command where any role has several pods: both sides of a pair run the same image. */
+        severalPods: Type.Optional(
+          Type.Object({ image: text(), command: texts(), because: text(), source: Type.Optional(text()) }, closed),
+        ),
         args: Type.Array(terseArgument),
         modelPath: text(),
         modelVolume: Type.Object(

@@ -34,12 +34,19 @@ export function commandLines(container: Container): readonly CommandLine[] {
 
 const shells = new Set(['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh']);
 
-/** The script of `sh -c SCRIPT`, also behind wrappers such as `tini --`; undefined when no shell takes one. */
+/**
+ * The script of `sh -c SCRIPT [NAME ARGUMENT...]`, also behind wrappers such as `tini --`, with its arguments in place;
+ * undefined when no shell takes one.
+ */
 function scriptOf(all: readonly Word[]): Word | undefined {
   const shell = all.findIndex(({ text }) => shells.has(baseName(text)));
   if (shell < 0) return undefined;
   const option = all.findIndex(({ text }, index) => index > shell && /^-[a-z]*c$/.test(text));
-  return option < 0 ? undefined : all[option + 1];
+  const script = option < 0 ? undefined : all[option + 1];
+  if (script === undefined) return undefined;
+  const [name, ...given] = all.slice(option + 2).map(({ text }) => `'${text.replaceAll("'", "'\\''")}'`);
+  const text = script.text.replace(/"\$@"|\$@/g, () => given.join(' ')).replace(/"\$0"|\$0/g, () => name ?? '');
+  return { text, at: script.at };
 }
 
 /** Position after the program's words, or undefined when this command does not start it. A path before the program is ignored. */

@@ -2,7 +2,7 @@ import type { PodSpec } from '../../api/kube.js';
 import type { ModelServing, PodTemplate, Role } from '../../api/types.js';
 import { isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
-import { readPodSpec } from './pod.js';
+import { type PodSurroundings, readPodSpec } from './pod.js';
 import { countAt, listAt, objectAt, textAt } from './shape.js';
 import type { RoleReading, ServingReading } from './types.js';
 
@@ -27,5 +27,18 @@ function readRole(written: unknown, index: number, profiles: Profiles): RoleRead
     workerReplicas,
     template,
     pod: readPodSpec(spec, profiles, { path: `${path}.entryTemplate.spec`, role: name, workerReplicas }),
+    ...readWorker(role, { path: `${path}.workerTemplate.spec`, role: name, workerReplicas, place: 'worker' }, profiles),
   };
+}
+
+/** A template that no pod is made from says nothing. */
+function readWorker(
+  role: Role,
+  around: PodSurroundings,
+  profiles: Profiles,
+): Pick<RoleReading, 'worker' | 'workerTemplate'> {
+  if ((around.workerReplicas ?? 0) === 0) return { workerTemplate: undefined, worker: undefined };
+  const template = (objectAt(role, 'workerTemplate') ?? {}) as PodTemplate;
+  const worker = readPodSpec(objectAt(template, 'spec') as PodSpec | undefined, profiles, around);
+  return { workerTemplate: template, worker };
 }

@@ -14,6 +14,9 @@ export interface ServingReading {
 
 export type Side = 'prefill' | 'decode' | 'aggregated';
 
+/** The entry pod of a role instance, or one of its workers. */
+export type PodPlace = 'entry' | 'worker';
+
 export interface RoleReading {
   readonly index: number;
   readonly name: string;
@@ -24,9 +27,13 @@ export interface RoleReading {
   readonly template: PodTemplate;
   /** Reading of the entry pod; undefined when no engine is recognised in it (a plain nginx), which leaves the role alone. */
   readonly pod: PodReading | undefined;
+  /** Template of the workers; undefined when the role has none. */
+  readonly workerTemplate: PodTemplate | undefined;
+  /** Reading of a worker pod; undefined when the role has no workers or no engine is recognised in them. */
+  readonly worker: PodReading | undefined;
 }
 
-/** Reading of one pod spec, of a role's entry template or of a Pod itself. */
+/** Reading of one pod spec, of a role's entry or worker template or of a Pod itself. */
 export interface PodReading {
   /** Field path of the pod spec, e.g. `spec.template.roles[0].entryTemplate.spec`. */
   readonly path: string;
@@ -40,6 +47,9 @@ export interface PodReading {
   readonly devices: DeviceReading;
   readonly connector: ConnectorReading | undefined;
   readonly side: Side;
+  readonly place: PodPlace;
+  /** Whether requests reach this pod: a headless engine and most workers have no API, so nothing may probe them. */
+  readonly servesHttp: boolean;
   /** Environment of the engine container by name; of two entries with one name the later one counts, as in Kubernetes. */
   readonly env: ReadonlyMap<string, EnvVar>;
 }

@@ -145,10 +145,35 @@ t.test('a scheduler that this cluster does not have is mapped, and the user is t
   t.same(expandPod(nginx, { profiles, settings }).patch, [], 'without a mapping nginx is left exactly as it is');
 });
 
-t.test('a worker has no API: no labels for the router, no hook', async (t) => {
-  const pod = podOf(sampleServing('gpu/modelserving'), 'prefill');
-  const { 'modelserving.volcano.sh/entry': _, ...labels } = pod.metadata.labels ?? {};
-  t.same(expandPod({ ...pod, metadata: { labels } }, { profiles, settings }).patch, []);
+t.test('a worker', async (t) => {
+  const role = '- name: decode\n  workerReplicas: 2\n  entryTemplate: {}';
+  const said = { 'tandem.dev/model': 'a/b', 'tandem.dev/tensor-parallel': '6', 'tandem.dev/accelerator': 'nvidia' };
+  const written = withMode(servingOf(role, said), 'pods');
+  const serving = expandServing(servingOf(role, said), profiles, settings).object;
+  const workerOf = (owner: ModelServing): Pod => {
+    const { metadata, spec } = podOf(owner, 'decode');
+    const { 'modelserving.volcano.sh/entry': _, ...labels } = metadata.labels ?? {};
+    return { metadata: { labels }, spec: { ...spec, ...owner.spec.template.roles[0]?.workerTemplate?.spec } };
+  };
+  const early = expandPod(workerOf(serving), { profiles, settings, serving }).object;
+  t.test('carries no label for the router, which knows one address for each role instance', async (t) => {
+    t.same([label(early, 'dialect'), label(early, 'kv-fingerprint')], [undefined, undefined]);
+  });
+  t.test('waits for the engine of its entry pod before it stops', async (t) => {
+    t.match(readDrainHook(early.spec.containers[0]?.lifecycle?.preStop), {
+      engineOf: 'entry',
+      port: 8000,
+      seconds: 110,
+    });
+  });
+  t.test('has no hook when its serving is not known', async (t) => {
+    const { object } = expandPod(workerOf(serving), { profiles, settings });
+    t.equal(object.spec.containers[0]?.lifecycle, undefined);
+  });
+  t.test('is the same pod in mode pods', async (t) => {
+    const late = expandPod(workerOf(written), { profiles, settings, serving: written }).object;
+    t.same(late.spec, early.spec);
+  });
 });
 
 t.test('mode pods', async (t) => {
@@ -192,7 +217,8 @@ t.test('the drain hook', async (t) => {
     return { port: (server.address() as AddressInfo).port, asked: () => asked };
   }
   const run = (port: number, gauges: readonly string[], seconds = 60): ChildProcess => {
-    const [program = '', ...args] = drainHook({ port, metricsPath: '/metrics', seconds, gauges }).exec?.command ?? [];
+    const [program = '', ...args] =
+      drainHook({ engineOf: 'pod', port, metricsPath: '/metrics', seconds, gauges }).exec?.command ?? [];
     return spawn(program, args, { stdio: 'inherit', env: { PATH: process.env['PATH'], POD_IP: '127.0.0.1' } });
   };
   const ended = async (child: ChildProcess): Promise<unknown> => (await once(child, 'exit'))[0];
@@ -220,8 +246,16 @@ t.test('the drain hook', async (t) => {
     t.not(free, port);
     t.equal(await ended(run(free, gauges)), 0);
   });
+  t.test('a worker waits for the engine of its entry pod', { skip: !found && 'no python3 here' }, async (t) => {
+    const { port, asked } = await engine(t, [page(1, 0), page(0, 0)]);
+    const hook = drainHook({ engineOf: 'entry', port, metricsPath: '/metrics', seconds: 60, gauges });
+    const [program = '', ...args] = hook.exec?.command ?? [];
+    const env = { PATH: process.env['PATH'], POD_IP: '127.9.9.9', ENTRY_ADDRESS: 'localhost' };
+    t.equal(await ended(spawn(program, args, { stdio: 'inherit', env })), 0);
+    t.equal(asked(), 3);
+  });
   t.test('can be read back, and no other command can', async (t) => {
-    const order = { port: 1, metricsPath: '/m', seconds: 2, gauges: ['a', 'b'] };
+    const order = { engineOf: 'entry' as const, port: 1, metricsPath: '/m', seconds: 2, gauges: ['a', 'b'] };
     t.same(readDrainHook(drainHook(order)), order);
     t.equal(readDrainHook({ exec: { command: ['python3', '-c', 'print()', '1', '/m', '2', 'a'] } }), undefined);
     t.equal(readDrainHook({ sleep: { seconds: 1 } }), undefined);

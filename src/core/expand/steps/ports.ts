@@ -16,10 +16,11 @@ export const ports: Step = {
     });
     const profile = connector?.profile;
     const wanted = (profile?.ports ?? []).filter(({ when }) => applies(when, subject));
+    const api = subject.reading.servesHttp ? [own] : [];
     const transfer = wanted.map((wish) =>
       port(subject, wish.name, numberOf(subject, wish), because(profile?.name ?? '', wish)),
     );
-    return [own, ...transfer];
+    return [...api, ...transfer];
   },
 };
 

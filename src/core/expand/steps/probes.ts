@@ -11,9 +11,9 @@ const handlers = ['httpGet', 'tcpSocket', 'exec', 'grpc'] as const;
 export const probes: Step = {
   name: 'probes',
   additions: (subject) => {
-    const { engine, container } = subject.reading;
+    const { engine, container, servesHttp } = subject.reading;
     const asked = handlerOf(container.livenessProbe) ?? handlerOf(container.readinessProbe);
-    if (engine.reading === 'opaque' && asked === undefined) return [];
+    if ((engine.reading === 'opaque' || !servesHttp) && asked === undefined) return [];
     const { path, periodSeconds, timeoutSeconds, failureThreshold, loadBudgetSeconds } = engine.profile.probes;
     const handler = asked ?? { httpGet: { path, port: engine.port } };
     const pace = { periodSeconds, timeoutSeconds };
