@@ -35,9 +35,13 @@ export class EngineConnection {
     this.socket = socket;
     this.#owner = owner;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
     socket.on('error', (error: Error) => this.#fail('reset', error.message, error));
     socket.on('close', () => this.#onClose());
+  }
+
+  /** Takes bytes that the engine sent; they are kept and must not change afterwards. */
+  receive(bytes: Buffer): void {
+    this.#onData(bytes);
   }
 
   /** Sends one request; `onSent` is called when the kernel has taken all of it. */
