@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -45,8 +45,13 @@ export async function startOurs({ folder, enginePort, prefill, decode }: Site): 
   writeFileSync(objects, objectsYaml(enginePort, prefill, decode));
   const cli = new URL('../src/cli/main.js', import.meta.url).pathname;
   const args = [cli, 'router', '--objects', objects, '--listen', '127.0.0.1:0', '--metrics-listen', '127.0.0.1:0'];
-  const child = pinned(0, process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
-  const [, port] = await line(child, /listening on http:\/\/127\.0\.0\.1:(\d+)/);
+  // The access log goes to a file, as nginx's does.
+  const log = openSync(join(folder, 'router.log'), 'w');
+  const child = pinned(0, process.execPath, args, { stdio: ['ignore', 'pipe', log] });
+  closeSync(log);
+  const [, port] = await line(child, /listening on http:\/\/127\.0\.0\.1:(\d+)/).catch((error: unknown) => {
+    throw new Error(readFileSync(join(folder, 'router.log'), 'utf8').slice(-2000), { cause: error });
+  });
   return { name: 'tandem router, PD', port: Number(port), pid: child.pid ?? 0, stop: () => ended(child) };
 }
 

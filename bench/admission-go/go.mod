@@ -1,0 +1,3 @@
+module tandem.dev/bench/admission-go
+
+go 1.22
