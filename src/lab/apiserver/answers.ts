@@ -1,5 +1,5 @@
 /** Objects and lists in the form that the client asked for. */
-import type { ApiContext } from './call.js';
+import type { ApiContext } from './context.js';
 import type { Exchange } from './exchange.js';
 import { answerForm } from './media.js';
 import type { Obj } from './object.js';

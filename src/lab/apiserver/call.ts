@@ -1,21 +1,8 @@
 /** One request for a resource, as the write path and admission see it. */
-import type { Logger } from '../../telemetry/log.js';
-import type { AdmissionChain } from './admission/chain.js';
 import { notSupported } from './field-error.js';
 import type { Dict, Obj } from './object.js';
-import type { Registry } from './registry.js';
 import type { ResourceType } from './resource-type.js';
 import { badRequest, invalidObject } from './status.js';
-import type { Store } from './store.js';
-
-export interface ApiContext {
-  readonly store: Store;
-  readonly registry: Registry;
-  readonly admission: AdmissionChain;
-  readonly logger: Logger;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-}
 
 export interface UserInfo {
   readonly username: string;

@@ -1,5 +1,5 @@
 /** Empties what is being deleted as a whole: a namespace, the objects of a definition. Called again whenever something went. */
-import type { ApiContext } from './call.js';
+import type { ApiContext } from './context.js';
 import { definedBucket, definitionBucket } from './crd/definition.js';
 import { definitionCleanup } from './finalizers.js';
 import { clone, dictOf, listOf, type Obj } from './object.js';

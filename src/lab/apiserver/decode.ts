@@ -69,22 +69,9 @@ class BuiltinWalk {
     const schema = this.#reader.resolve(reference);
     if (value === null || value === undefined) return undefined;
     if (schema.oneOf !== undefined || isIntOrString(schema)) return this.#union(schema, value, path);
-    switch (schema.type) {
-      case 'object':
-        return this.#object(schema, value, path);
-      case 'array':
-        return this.#array(schema, value, path);
-      case 'string':
-        return this.#scalar(schema, value, path, typeof value === 'string');
-      case 'integer':
-        return this.#scalar(schema, value, path, Number.isInteger(value));
-      case 'number':
-        return this.#scalar(schema, value, path, typeof value === 'number');
-      case 'boolean':
-        return this.#scalar(schema, value, path, typeof value === 'boolean');
-      default:
-        return value;
-    }
+    if (schema.type === 'object') return this.#object(schema, value, path);
+    if (schema.type === 'array') return this.#array(schema, value, path);
+    return fits(schema, value) ? value : this.#mismatch(schema, value, path);
   }
 
   #object(schema: Schema, value: unknown, path: string): unknown {
@@ -113,7 +100,9 @@ class BuiltinWalk {
   }
 
   #union(schema: Schema, value: unknown, path: string): unknown {
-    if (isIntOrString(schema)) return this.#scalar(schema, value, path, ['string', 'number'].includes(typeof value));
+    if (isIntOrString(schema)) {
+      return ['string', 'number'].includes(typeof value) ? value : this.#mismatch(schema, value, path);
+    }
     if (schema.oneOf?.[1]?.type !== 'number') return value;
     const text = typeof value === 'string' || typeof value === 'number' ? canonicalQuantity(value) : undefined;
     if (text === undefined) {
@@ -122,10 +111,6 @@ class BuiltinWalk {
       );
     }
     return this.#asWritten ? value : text;
-  }
-
-  #scalar(schema: Schema, value: unknown, path: string, fits: boolean): unknown {
-    return fits ? value : this.#mismatch(schema, value, path);
   }
 
   #mismatch(schema: Schema, value: unknown, path: string): never {
@@ -148,6 +133,12 @@ function isDroppedWhenEmpty(value: unknown, schema: Schema, isRequired: boolean)
   if (Array.isArray(value)) return value.length === 0;
   const isMap = schema.properties === undefined && schema.additionalProperties !== undefined;
   return isMap && isDict(value) && Object.keys(value).length === 0;
+}
+
+/** Whether a scalar is what its schema says; one without a type takes anything. */
+function fits({ type }: Schema, value: unknown): boolean {
+  if (type === 'integer') return Number.isInteger(value);
+  return type === undefined || typeof value === type;
 }
 
 function jsonTypeOf(value: unknown): string {

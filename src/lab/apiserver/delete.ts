@@ -2,11 +2,12 @@
  * Deletion: an object without finalizers whose strategy need not wait goes at once; any other is marked and stays until
  * the last finalizer is gone and, for a pod, until the kubelet has deleted it with a grace period of zero.
  */
-import type { ApiContext, Call, DeleteOptions } from './call.js';
+import type { Call, DeleteOptions } from './call.js';
+import type { ApiContext } from './context.js';
 import { definedBucket, definitionBucket } from './crd/definition.js';
 import { definitionCleanup, foreground, orphan } from './finalizers.js';
-import { assertNamespaceOpen } from './namespaces.js';
-import { at, clone, dictOf, isDict, keyOf, listOf, type Obj, same, timestamp } from './object.js';
+import { assertDeletable } from './namespaces.js';
+import { at, clone, type Dict, dictOf, isDict, keyOf, listOf, type Obj, same, timestamp } from './object.js';
 import { present } from './resource-type.js';
 import { badRequest, conflict, notFound } from './status.js';
 
@@ -20,26 +21,41 @@ export interface Deletion {
 /** Reads `DeleteOptions` from the body and from the query, which some clients use. */
 export function deleteOptions(body: unknown, query: URLSearchParams): DeleteOptions {
   const raw = isDict(body) ? body : {};
-  const grace =
-    raw['gracePeriodSeconds'] ??
-    (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  const policy = raw['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
-  if (grace !== undefined && grace !== null && !Number.isInteger(grace))
-    throw badRequest('gracePeriodSeconds must be an integer');
-  if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(String(policy))) {
-    throw badRequest(`propagationPolicy must be Foreground, Background or Orphan, not ${String(policy)}`);
-  }
-  const orphans =
-    raw['orphanDependents'] ?? (query.has('orphanDependents') ? query.get('orphanDependents') === 'true' : undefined);
+  const {
+    gracePeriodSeconds: grace,
+    propagationPolicy: policy,
+    orphanDependents: orphans,
+  } = { ...asked(query), ...raw };
+  assertOptions(grace, policy);
   return {
     raw,
     // Negative grace periods are read as the smallest one.
-    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace < 0 ? 1 : grace } : {}),
-    ...(policy === undefined ? {} : { propagationPolicy: String(policy) }),
-    ...(typeof orphans === 'boolean' ? { orphanDependents: orphans } : {}),
-    ...(isDict(raw['preconditions']) ? { preconditions: raw['preconditions'] } : {}),
+    ...(typeof grace === 'number' && { gracePeriodSeconds: grace < 0 ? 1 : grace }),
+    ...(policy !== undefined && { propagationPolicy: String(policy) }),
+    ...(typeof orphans === 'boolean' && { orphanDependents: orphans }),
+    ...(isDict(raw['preconditions']) && { preconditions: raw['preconditions'] }),
   };
 }
+
+function assertOptions(grace: unknown, policy: unknown): void {
+  if (grace !== undefined && !Number.isInteger(grace)) throw badRequest('gracePeriodSeconds must be an integer');
+  if (policy === undefined || policies.includes(String(policy))) return;
+  throw badRequest(`propagationPolicy must be one of ${policies.join(', ')}, not ${String(policy)}`);
+}
+
+/** What the query asks for; the body has the last word. */
+function asked(query: URLSearchParams): Dict {
+  const [grace, policy, orphans] = ['gracePeriodSeconds', 'propagationPolicy', 'orphanDependents'].map((name) =>
+    query.get(name),
+  );
+  return {
+    ...(grace && { gracePeriodSeconds: Number(grace) }),
+    ...(policy && { propagationPolicy: policy }),
+    ...(orphans && { orphanDependents: orphans === 'true' }),
+  };
+}
+
+const policies = ['Foreground', 'Background', 'Orphan'];
 
 /** Deletes, or marks for deletion. Throws 404 and, for a failed precondition, 409. */
 export async function deleteObject(
@@ -54,7 +70,7 @@ export async function deleteObject(
     if (held === undefined) throw notFound(type, name);
     const current = present(type, held);
     assertPreconditions(call, current, options);
-    assertNamespaceOpen(ctx, call, 'DELETE');
+    assertDeletable(call);
     await ctx.admission.validateDelete({
       call,
       operation: 'DELETE',
@@ -84,21 +100,27 @@ function assertPreconditions({ type, name = '' }: Call, { metadata }: Obj, { pre
 function remove(ctx: ApiContext, call: Call & { name: string }, held: Obj, options: DeleteOptions): Deletion {
   const { type } = call;
   const next = clone(held);
-  const { metadata } = next;
-  metadata.finalizers = finalizersFor(ctx, type.bucket, held, options);
-  if (metadata.finalizers.length === 0) delete metadata.finalizers;
+  const finalizers = finalizersFor(ctx, type.bucket, held, options);
+  if (finalizers.length === 0) delete next.metadata.finalizers;
+  else next.metadata.finalizers = finalizers;
   const grace = graceOf(call, held, options);
-  const isHeld = metadata.finalizers !== undefined || isNamespaceWithContent(type.bucket, next);
+  const isHeld = finalizers.length > 0 || isNamespaceWithContent(type.bucket, next);
   if (grace === 0 && !isHeld) return gone(ctx, call, held);
+  mark(ctx, type.bucket, next, grace);
+  if (call.dryRun || same(next, held)) return { object: present(type, next), isGone: false };
+  return { object: present(type, ctx.store.put(type.bucket, next)), isGone: false };
+}
+
+/** Says when the object goes; once said, it can only become sooner. */
+function mark(ctx: ApiContext, bucket: string, next: Obj, grace: number): void {
+  const { metadata } = next;
   const isFirst = metadata.deletionTimestamp === undefined;
   if (isFirst || grace < (metadata.deletionGracePeriodSeconds ?? 0)) {
     metadata.deletionTimestamp = timestamp(ctx.now() + grace * 1000);
     metadata.deletionGracePeriodSeconds = grace;
     if (metadata.generation !== undefined) metadata.generation++;
   }
-  if (isFirst) markTerminating(ctx, type.bucket, next);
-  if (call.dryRun || same(next, held)) return { object: present(type, next), isGone: false };
-  return { object: present(type, ctx.store.put(type.bucket, next)), isGone: false };
+  if (isFirst) markTerminating(ctx, bucket, next);
 }
 
 function gone(ctx: ApiContext, { type, dryRun, namespace, name }: Call & { name: string }, held: Obj): Deletion {

@@ -6,20 +6,25 @@ const aggregated = /^application\/json;g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as
 
 /** The discovery document at a path; undefined when there is none. */
 export function discoveryDocument(registry: Registry, path: string, accept: string): Document | undefined {
-  const parts = path.split('/').filter((part) => part !== '');
-  const version = (parts.length === 1 && aggregatedVersion(accept)) || undefined;
-  if (parts[0] === 'api' && parts.length === 1) {
-    return version === undefined ? plain(apiVersions()) : aggregate(registry, version, (group) => group === '');
-  }
-  if (parts[0] === 'apis' && parts.length === 1) {
-    return version === undefined ? plain(groupList(registry)) : aggregate(registry, version, (group) => group !== '');
-  }
-  if (parts[0] === 'apis' && parts.length === 2)
-    return maybe(groupList(registry).groups.find(({ name }) => name === parts[1]));
-  const isVersion = (parts[0] === 'api' && parts.length === 2) || (parts[0] === 'apis' && parts.length === 3);
-  if (!isVersion) return undefined;
-  const [group = '', name = ''] = parts[0] === 'api' ? ['', parts[1]] : parts.slice(1);
-  return resourceList(registry, group, name);
+  const [root, ...parts] = path.split('/').filter((part) => part !== '');
+  if (root === 'api') return coreDocument(registry, parts, accept);
+  return root === 'apis' ? groupDocument(registry, parts, accept) : undefined;
+}
+
+function coreDocument(registry: Registry, [version, ...rest]: readonly string[], accept: string): Document | undefined {
+  if (rest.length > 0) return undefined;
+  if (version !== undefined) return resourceList(registry, '', version);
+  const form = aggregatedVersion(accept);
+  return form === undefined ? plain(apiVersions()) : aggregate(registry, form, (group) => group === '');
+}
+
+function groupDocument(registry: Registry, parts: readonly string[], accept: string): Document | undefined {
+  const [group, version, ...rest] = parts;
+  if (rest.length > 0) return undefined;
+  if (group !== undefined && version !== undefined) return resourceList(registry, group, version);
+  if (group !== undefined) return maybe(groupList(registry).groups.find(({ name }) => name === group));
+  const form = aggregatedVersion(accept);
+  return form === undefined ? plain(groupList(registry)) : aggregate(registry, form, (name) => name !== '');
 }
 
 export interface Document {

@@ -4,11 +4,11 @@
  * at a time, after the request that caused it.
  */
 import { describeError } from '../../base/errors.js';
-import type { ApiContext } from './call.js';
 import { clearDefinition, clearNamespace } from './clear.js';
+import type { ApiContext } from './context.js';
 import { definitionBucket } from './crd/definition.js';
 import { foreground, orphan } from './finalizers.js';
-import { keyOfObject, type Obj, type OwnerReference } from './object.js';
+import type { Obj, OwnerReference } from './object.js';
 import { OwnerGraph } from './owner-graph.js';
 import { dropFinalizer, dropOwners, systemDelete } from './system-writes.js';
 
@@ -170,19 +170,16 @@ class GarbageCollector {
   }
 
   /** `waiting`: in foreground deletion, for its dependents to go. A kind that is not served cannot be judged. */
-  #stateOf({ metadata }: Obj, owner: OwnerReference): 'solid' | 'waiting' | 'gone' {
-    const group = owner.apiVersion.includes('/') ? (owner.apiVersion.split('/')[0] ?? '') : '';
-    const type = this.#ctx.registry.ofKind(group, owner.kind);
+  #stateOf(dependent: Obj, owner: OwnerReference): 'solid' | 'waiting' | 'gone' {
+    const [group, version] = owner.apiVersion.split('/');
+    const type = this.#ctx.registry.ofKind(version === undefined ? '' : (group ?? ''), owner.kind);
     if (type === undefined) return 'solid';
     const held = this.#find(owner.uid);
-    const isReachable =
-      held !== undefined &&
-      held.bucket === type.bucket &&
-      (!type.namespaced || held.object.metadata.namespace === metadata.namespace);
-    if (!isReachable || keyOfObject(held.object).split('/').at(-1) !== owner.name) return 'gone';
-    const isWaiting =
-      held.object.metadata.deletionTimestamp !== undefined &&
-      held.object.metadata.finalizers?.includes(foreground) === true;
-    return isWaiting ? 'waiting' : 'solid';
+    if (held?.bucket !== type.bucket || held.object.metadata.name !== owner.name) return 'gone';
+    if (type.namespaced && held.object.metadata.namespace !== dependent.metadata.namespace) return 'gone';
+    return isInForeground(held.object) ? 'waiting' : 'solid';
   }
 }
+
+const isInForeground = ({ metadata }: Obj): boolean =>
+  metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(foreground) === true;

@@ -1,14 +1,14 @@
 /** The verbs of a resource: from an exchange to the read, write, delete and watch modules, and back to an answer. */
 
 import { answerList, answerObject, deletedStatus } from './answers.js';
-import { type ApiContext, type Call, type UserInfo, writeOptions } from './call.js';
+import { type Call, type UserInfo, writeOptions } from './call.js';
 import { deleteObject, deleteOptions } from './delete.js';
 import type { Exchange } from './exchange.js';
 import { assertMetadataName } from './metadata-name.js';
 import type { Obj } from './object.js';
 import { patchObject } from './patch/patch.js';
-import { type Continuations, getObject, listObjects } from './read.js';
-import { hasSubresource, type ResourceType } from './resource-type.js';
+import { getObject, listObjects } from './read.js';
+import { hasSubresource } from './resource-type.js';
 import { scaleOf } from './scale-view.js';
 import { badRequest, methodNotAllowed, noSuchResource, notImplemented } from './status.js';
 import { bindPod } from './subresources/binding.js';
@@ -16,22 +16,9 @@ import { evictPod } from './subresources/eviction.js';
 import { finalizeNamespace } from './subresources/finalize.js';
 import { answerReview } from './subresources/reviews.js';
 import { putScale } from './subresources/scale.js';
+import type { Handlers, Target } from './target.js';
 import { streamWatch } from './watch-stream.js';
 import { createObject, decodeBody, updateObject } from './write.js';
-
-export interface Target {
-  readonly type: ResourceType;
-  readonly namespace?: string;
-  readonly name?: string;
-  readonly subresource?: string;
-}
-
-export interface Handlers {
-  readonly ctx: ApiContext;
-  readonly continuations: Continuations;
-  /** Ends every watch when the server stops. */
-  readonly signal: AbortSignal;
-}
 
 type Handler = (server: Handlers, exchange: Exchange, target: Target) => Promise<void> | void;
 

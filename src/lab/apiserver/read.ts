@@ -1,6 +1,6 @@
 /** Get, list with limit and continue, and the versions that a reader may ask for. */
 import { randomUUID } from 'node:crypto';
-import type { ApiContext } from './call.js';
+import type { ApiContext } from './context.js';
 import { keyOf, type Obj } from './object.js';
 import { present, type ResourceType } from './resource-type.js';
 import { assertFields, selection } from './selectors.js';

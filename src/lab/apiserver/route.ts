@@ -2,10 +2,11 @@
 import { kubernetesVersion, notServed } from './builtin.js';
 import { discoveryDocument } from './discovery.js';
 import type { Exchange } from './exchange.js';
-import { type Handlers, handle } from './handlers.js';
+import { handle } from './handlers.js';
 import { openapiDocument, openapiIndex } from './openapi.js';
 import { parseResourcePath, type ResourcePath } from './request-path.js';
 import { methodNotAllowed, noSuchResource, notImplemented } from './status.js';
+import type { Handlers } from './target.js';
 
 const [major = '', minor = ''] = kubernetesVersion.slice(1).split('.');
 const version = {

@@ -31,25 +31,22 @@ function splitOutsideParentheses(text: string): string[] {
   return text.split(/,(?![^(]*\))/);
 }
 
+const operators: Readonly<Record<string, (held: string | undefined, value: string) => boolean>> = {
+  '=': (held, value) => held === value,
+  '==': (held, value) => held === value,
+  '!=': (held, value) => held !== value,
+  '<': (held, value) => held !== undefined && Number(held) < Number(value),
+  '>': (held, value) => held !== undefined && Number(held) > Number(value),
+};
+
 function parseRequirement(text: string): (labels: Labels) => boolean {
   const match = requirement.exec(text);
   if (!match) throw badRequest(`unable to parse requirement: found '${text.trim()}', expected: a label selector`);
-  const [, not, absent = '', key = '', operator, value = '', set, values = ''] = match;
+  const [, not, absent = '', key = '', operator = '', value = '', set, values = ''] = match;
   if (not !== undefined) return (labels) => labels[absent] === undefined;
   if (set !== undefined) return inSet(key, values, set === 'in');
-  switch (operator) {
-    case '=':
-    case '==':
-      return (labels) => labels[key] === value;
-    case '!=':
-      return (labels) => labels[key] !== value;
-    case '<':
-      return (labels) => labels[key] !== undefined && Number(labels[key]) < Number(value);
-    case '>':
-      return (labels) => labels[key] !== undefined && Number(labels[key]) > Number(value);
-    default:
-      return (labels) => labels[key] !== undefined;
-  }
+  const test = operators[operator];
+  return test === undefined ? (labels) => labels[key] !== undefined : (labels) => test(labels[key], value);
 }
 
 function inSet(key: string, values: string, inside: boolean): (labels: Labels) => boolean {

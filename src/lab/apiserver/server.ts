@@ -5,16 +5,18 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
+import { createServer, type Server } from 'node:https';
 import { isIP } from 'node:net';
 import type { Clock } from '../../base/clock.js';
 import type { Running } from '../../base/running.js';
 import { createAuthority, issueServing } from '../../certs/authority.js';
-import { listen } from '../../server/listen.js';
+import { type Address, listen } from '../../server/listen.js';
+import { closeServer } from '../../server/probes.js';
 import type { Logger } from '../../telemetry/log.js';
 import type { ResolveService } from './admission/webhook-call.js';
 import { WebhookChain } from './admission/webhook-chain.js';
-import type { ApiContext, UserInfo } from './call.js';
+import type { UserInfo } from './call.js';
+import type { ApiContext } from './context.js';
 import { establishDefinitions } from './crd/establish.js';
 import { Exchange } from './exchange.js';
 import { startCollector } from './garbage-collector.js';
@@ -24,8 +26,9 @@ import { timestamp } from './object.js';
 import { Continuations } from './read.js';
 import { Registry } from './registry.js';
 import { routeRequest } from './route.js';
-import { ApiError } from './status.js';
+import { ApiError, badRequest } from './status.js';
 import { Store } from './store.js';
+import type { Handlers } from './target.js';
 
 export interface ApiServerOptions {
   readonly host: string;
@@ -69,64 +72,22 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
   setMaxListeners(0, stopping.signal); // one listener for each open watch
   const tls = await issueTls(host, clock);
   const token = options.token ?? randomBytes(24).toString('base64url');
-  const store = new Store(options.historyLimit === undefined ? {} : { historyLimit: options.historyLimit });
-  const registry = new Registry();
-  const admission = new WebhookChain({
-    store,
-    logger,
-    signal: stopping.signal,
-    resolveService: options.resolveService,
-  });
-  const ctx: ApiContext = { store, registry, admission, logger, now: () => clock.now() };
-  const handlers = { ctx, continuations: new Continuations(), signal: stopping.signal };
-  const stopEstablishing = establishDefinitions(ctx);
-  const collector = startCollector(ctx);
-  createInitialNamespaces(ctx);
+  const parts = assemble(options, stopping.signal);
+  const answer = answerer({ ctx: parts.ctx, continuations: new Continuations(), signal: stopping.signal }, token);
   const server = createServer({ key: tls.key, cert: tls.certificate }, (request, response) => {
     void answer(request, response);
   });
   server.on('tlsClientError', (error) => logger.debug({ error: error.message }, 'a client ended the TLS handshake'));
-
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A client that goes away is no error of ours; without listeners it would be one of the process.
-    response.on('error', (error) => logger.debug({ error: error.message }, 'a client went away'));
-    const exchange = new Exchange(request, response, new URL(request.url ?? '/', 'https://localhost'), admin);
-    try {
-      if (!isAuthenticated(request, token) && !isPublic(exchange))
-        throw new ApiError(401, 'Unauthorized', 'Unauthorized');
-      await routeRequest(handlers, exchange);
-    } catch (error) {
-      if (!(error instanceof ApiError))
-        logger.error(
-          { error: String(error), stack: (error as Error).stack, url: request.url },
-          'a request failed; this is a bug of the lab',
-        );
-      exchange.fail(error);
-    }
-  }
-
   let stopped: Promise<void> | undefined;
-  const stop = () =>
-    (stopped ??= (async () => {
-      signal.removeEventListener('abort', onAbort);
-      stopping.abort();
-      stopEstablishing();
-      await collector.stop();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-      admission.close();
-    })());
+  const stop = () => {
+    signal.removeEventListener('abort', onAbort);
+    stopping.abort();
+    stopped ??= Promise.all([parts.stop(), closeServer(server)]).then(() => undefined);
+    return stopped;
+  };
   const onAbort = () => void stop();
   signal.addEventListener('abort', onAbort, { once: true });
-  let address: { host: string; port: number };
-  try {
-    address = await listen(server, { host, port: options.port });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const address = await listenOrStop(server, { host, port: options.port }, stop);
   const connection = { server: `https://${urlHost(host)}:${address.port}`, ca: tls.ca, token };
   logger.info({ server: connection.server }, 'the API server listens');
   return {
@@ -134,10 +95,69 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
     connection,
     ready: Promise.resolve(),
     kubeconfig: () => kubeconfigFor(connection),
-    compact: () => store.compact(),
+    compact: () => parts.ctx.store.compact(),
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+interface Parts {
+  readonly ctx: ApiContext;
+  stop(): Promise<void>;
+}
+
+function assemble({ logger, clock, historyLimit, resolveService }: ApiServerOptions, signal: AbortSignal): Parts {
+  const store = new Store(historyLimit === undefined ? {} : { historyLimit });
+  const admission = new WebhookChain({ store, logger, signal, resolveService });
+  const ctx: ApiContext = { store, registry: new Registry(), admission, logger, now: () => clock.now() };
+  const stopEstablishing = establishDefinitions(ctx);
+  const collector = startCollector(ctx);
+  createInitialNamespaces(ctx);
+  return {
+    ctx,
+    async stop() {
+      stopEstablishing();
+      await collector.stop();
+      admission.close();
+    },
+  };
+}
+
+/** Answers one exchange, whatever happens: a refusal is a Status, and anything else that is thrown is a bug and says so. */
+function answerer(handlers: Handlers, token: string) {
+  const { logger } = handlers.ctx;
+  return async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // A client that goes away is no error of ours; without a listener it would be one of the process.
+    response.on('error', (error) => logger.debug({ error: error.message }, 'a client went away'));
+    const url = urlOf(request);
+    const exchange = new Exchange(request, response, url ?? new URL('https://localhost/'), admin);
+    try {
+      if (url === undefined) throw badRequest('the request target is not a path');
+      if (!publicPaths.has(url.pathname) && !isAuthenticated(request, token)) throw unauthorized();
+      await routeRequest(handlers, exchange);
+    } catch (error) {
+      if (!(error instanceof ApiError)) {
+        logger.error({ error, url: request.url }, 'a request failed; this is a bug of the lab');
+      }
+      exchange.fail(error);
+    }
+  };
+}
+
+const publicPaths = new Set(['/healthz', '/livez', '/readyz', '/version']);
+const unauthorized = () => new ApiError(401, 'Unauthorized', 'Unauthorized');
+
+function urlOf({ url = '/' }: IncomingMessage): URL | undefined {
+  return URL.canParse(url, 'https://localhost') ? new URL(url, 'https://localhost') : undefined;
+}
+
+async function listenOrStop(server: Server, address: Address, stop: () => Promise<void>): Promise<Address> {
+  try {
+    return await listen(server, address);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 async function issueTls(host: string, clock: Clock): Promise<{ ca: string; certificate: string; key: string }> {
@@ -158,8 +178,6 @@ function isAuthenticated({ headers }: IncomingMessage, token: string): boolean {
   const wanted = Buffer.from(token);
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }
-
-const isPublic = ({ url }: Exchange): boolean => ['/healthz', '/livez', '/readyz', '/version'].includes(url.pathname);
 
 function createInitialNamespaces({ store, now }: ApiContext): void {
   for (const name of initialNamespaces) {

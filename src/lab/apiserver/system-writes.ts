@@ -1,5 +1,6 @@
 /** Writes that the server's own controllers make. They pass admission like anybody's; what is gone already is no error. */
-import { type ApiContext, type Call, systemCall } from './call.js';
+import { type Call, systemCall } from './call.js';
+import type { ApiContext } from './context.js';
 import { deleteObject } from './delete.js';
 import type { Obj } from './object.js';
 import { ApiError } from './status.js';

@@ -1,11 +1,11 @@
 /** A watch on the wire: one JSON line per event until the client leaves, the time is up, or it reads too slowly. */
 import { tableOptions } from './answers.js';
 import type { Exchange } from './exchange.js';
-import type { Handlers, Target } from './handlers.js';
 import { answerForm } from './media.js';
 import type { Obj } from './object.js';
 import { ApiError } from './status.js';
 import { partial, table } from './tables/table.js';
+import type { Handlers, Target } from './target.js';
 import { openWatch, type Watch, type WatchEvent } from './watch.js';
 
 const bookmarkEveryMs = 60_000;
@@ -13,53 +13,55 @@ const longestSeconds = 3600;
 /** A client this far behind is cut off and starts again, as the real server does. */
 const backlogBytes = 16 * 1024 * 1024;
 
-export function streamWatch({ ctx, signal }: Handlers, exchange: Exchange, target: Target): void {
+export function streamWatch(server: Handlers, exchange: Exchange, target: Target): void {
   const { response, query } = exchange;
-  const form = shape({ ctx, signal } as Handlers, exchange, target);
-  const begin = () => {
-    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
-    response.flushHeaders();
-  };
-  let watch: Watch;
-  try {
-    watch = openWatch(ctx, {
-      type: target.type,
-      query: withName(query, target.name),
-      ...(target.namespace !== undefined && { namespace: target.namespace }),
-    });
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status !== 410) throw error;
-    // A version that is gone is told inside the watch, as by the real server's watch cache.
-    begin();
-    response.end(`${JSON.stringify({ type: 'ERROR', object: error.body })}\n`);
-    return;
-  }
-  begin();
+  const form = shape(server, exchange, target);
+  const watch = openOrTell(server, exchange, target);
+  if (watch === undefined) return;
   const send = (event: WatchEvent) => {
     response.write(`${JSON.stringify({ type: event.type, object: form(event) })}\n`);
     if (response.writableLength > backlogBytes) response.destroy();
   };
-  for (const event of watch.initial) send(event);
-  const unsubscribe = watch.start(send);
   const mark = () => {
     const bookmark = watch.bookmark();
     if (bookmark !== undefined) send(bookmark);
   };
-  const bookmarks = setInterval(mark, bookmarkEveryMs);
   const end = () => {
     mark();
     response.end();
   };
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
+  for (const event of watch.initial) send(event);
+  const unsubscribe = watch.start(send);
+  const bookmarks = setInterval(mark, bookmarkEveryMs);
   const limit = setTimeout(end, (seconds > 0 ? Math.min(seconds, longestSeconds) : longestSeconds) * 1000);
   const onStop = () => response.end();
-  signal.addEventListener('abort', onStop, { once: true });
+  server.signal.addEventListener('abort', onStop, { once: true });
   response.once('close', () => {
     unsubscribe();
     clearInterval(bookmarks);
     clearTimeout(limit);
-    signal.removeEventListener('abort', onStop);
+    server.signal.removeEventListener('abort', onStop);
   });
+}
+
+/** Opens the watch and begins the answer. A version that is gone is told inside the watch, as by the real server's cache. */
+function openOrTell({ ctx }: Handlers, { response, query }: Exchange, target: Target): Watch | undefined {
+  const begin = () => {
+    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private' });
+    response.flushHeaders();
+  };
+  try {
+    const { type, namespace, name } = target;
+    const watch = openWatch(ctx, { type, query: withName(query, name), ...(namespace !== undefined && { namespace }) });
+    begin();
+    return watch;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 410) throw error;
+    begin();
+    response.end(`${JSON.stringify({ type: 'ERROR', object: error.body })}\n`);
+    return undefined;
+  }
 }
 
 function withName(query: URLSearchParams, name: string | undefined): URLSearchParams {

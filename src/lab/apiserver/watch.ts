@@ -2,7 +2,7 @@
  * Watches: what happened since a revision, then what happens, filtered by selectors, with bookmarks. An object that
  * stops matching is told as deleted and one that starts matching as added, as the real server's watch cache does.
  */
-import type { ApiContext } from './call.js';
+import type { ApiContext } from './context.js';
 import type { Obj } from './object.js';
 import { parseVersion } from './read.js';
 import { present, type ResourceType } from './resource-type.js';

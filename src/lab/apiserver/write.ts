@@ -4,14 +4,15 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Attributes } from './admission/attributes.js';
-import type { ApiContext, Call } from './call.js';
+import type { Call } from './call.js';
+import type { ApiContext } from './context.js';
 import { decode } from './decode.js';
 import { invalid } from './field-error.js';
 import { assertNamespaceOpen } from './namespaces.js';
 import { clone, dictOf, keyOf, type Obj, same, timestamp } from './object.js';
 import { applyDefaults, prepareUpdated, validateObject } from './prepare.js';
 import { bucketOf } from './registry.js';
-import { present } from './resource-type.js';
+import { hasSubresource, present, type ResourceType } from './resource-type.js';
 import { scaleKind, scaleOf, setReplicas } from './scale-view.js';
 import { trackManagers } from './ssa/track.js';
 import { ApiError, alreadyExists, badRequest, conflict, invalidObject, modified, notFound } from './status.js';
@@ -40,29 +41,30 @@ function strictError({ type }: Call, texts: readonly string[]): Error {
 /** Creates the object. Throws `ApiError` when it is refused. */
 export async function createObject(ctx: ApiContext, call: Call, input: Obj, managersKnown = false): Promise<Obj> {
   const { type } = call;
-  let object = input;
-  const { metadata } = object;
-  if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '') {
-    // The real server has no better code for it.
-    throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
-  }
-  placeInNamespace(call, object);
-  assertNamespaceOpen(ctx, call, 'CREATE');
-  for (const member of ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation']) {
-    delete metadata[member];
-  }
-  if (!managersKnown) trackManagers(ctx, call, undefined, object);
-  type.strategy.admit?.(object);
-  object = await ctx.admission.mutate(attributes(call, 'CREATE', object), (changed) => decodeAgain(call, changed));
+  placeInNamespace(call, input);
+  assertNamespaceOpen(ctx, call);
+  forgetIdentity(input);
+  if (!managersKnown) trackManagers(ctx, call, undefined, input);
+  type.strategy.admit?.(input);
+  const object = await ctx.admission.mutate(attributes(call, 'CREATE', input), (changed) => decodeAgain(call, changed));
   giveIdentity(ctx, call, object);
-  type.strategy.prepareCreate?.(object, timestamp(ctx.now()));
-  if (type.custom && type.subresources.some(({ name }) => name === 'status')) delete object['status'];
   validateObject(call, object, undefined);
   await ctx.admission.validate(attributes(call, 'CREATE', object));
   const key = keyOf(object.metadata.namespace, object.metadata.name);
   if (ctx.store.get(type.bucket, key) !== undefined) throw alreadyExists(type, object.metadata.name);
   for (const text of type.strategy.warnings?.(object) ?? []) call.warn(text);
   return call.dryRun ? object : commit(ctx, call, object);
+}
+
+const identityMembers = ['uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation'];
+
+/** What a client cannot choose. A resourceVersion would mean another object. */
+function forgetIdentity({ metadata }: Obj): void {
+  if (metadata.resourceVersion !== undefined && metadata.resourceVersion !== '') {
+    // The real server has no better code for it.
+    throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
+  }
+  for (const member of identityMembers) delete metadata[member];
 }
 
 export function decodeAgain(call: Call, changed: unknown): Obj {
@@ -82,11 +84,14 @@ function placeInNamespace({ type, namespace, name }: Call, object: Obj): void {
 
 function giveIdentity(ctx: ApiContext, { type }: Call, object: Obj): void {
   const { metadata } = object;
+  const now = timestamp(ctx.now());
   metadata.name ??= '';
   if (metadata.name === '' && metadata.generateName) metadata.name = generatedName(metadata.generateName);
   metadata.uid = randomUUID();
-  metadata.creationTimestamp = timestamp(ctx.now());
+  metadata.creationTimestamp = now;
   if (type.custom || type.strategy.generation) metadata.generation = 1;
+  type.strategy.prepareCreate?.(object, now);
+  if (type.custom && hasSubresource(type, 'status')) delete object['status'];
 }
 
 function generatedName(base: string): string {
@@ -127,6 +132,7 @@ export async function updateObject(ctx: ApiContext, call: Call & { name: string 
     if (held === undefined) throw notFound(type, call.name);
     const current = present(type, held);
     const next = await update.next(clone(current));
+    assertSameObject(call, next, current);
     const isPinned = assertVersions(call, next, current, update.replaces === true);
     const object = await admitUpdate(ctx, call, next, current, update.managersKnown === true);
     if (ctx.store.get(type.bucket, key) === held) return call.dryRun ? object : settle(ctx, call, object, current);
@@ -167,25 +173,28 @@ const scaleAttributes = (call: Call, object: Obj, current: Obj): Attributes & { 
   oldObject: scaleOf(call.type, current),
 });
 
+/** A body that names a uid means that object and no other of its name. */
+function assertSameObject({ type, name = '' }: Call, next: Obj, current: Obj): void {
+  const { uid } = next.metadata;
+  const found = current.metadata.uid;
+  if (!uid || uid === found) return;
+  throw conflict(type, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${found}`);
+}
+
 /** True when the request named the version it wants to replace. */
 function assertVersions({ type, name = '' }: Call, next: Obj, current: Obj, replaces: boolean): boolean {
-  const asked = next.metadata.resourceVersion ?? '';
-  const isPinned = asked !== '' && asked !== '0';
-  if (next.metadata.uid && next.metadata.uid !== current.metadata.uid) {
-    throw conflict(
-      type,
-      name,
-      `Precondition failed: UID in precondition: ${next.metadata.uid}, UID in object meta: ${current.metadata.uid}`,
-    );
-  }
-  if (isPinned && asked !== current.metadata.resourceVersion) throw modified(type, name);
-  if (!isPinned && replaces && type.strategy.allowUnconditionalUpdate !== true) {
-    throw invalidObject({ ...type, kind: type.plural }, name, [
-      invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
-    ]);
-  }
+  const { resourceVersion = '0' } = next.metadata;
+  const isPinned = !['', '0'].includes(resourceVersion);
+  if (isPinned && resourceVersion !== current.metadata.resourceVersion) throw modified(type, name);
+  const isBlind = replaces && !isPinned;
+  if (isBlind && type.strategy.allowUnconditionalUpdate !== true) throw withoutVersion(type, name);
   return replaces && isPinned;
 }
+
+const withoutVersion = (type: ResourceType, name: string) =>
+  invalidObject({ ...type, kind: type.plural }, name, [
+    invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+  ]);
 
 function countGeneration({ type, subresource }: Call, object: Obj, current: Obj): void {
   const counts = type.custom || type.strategy.generation === true;

@@ -1,5 +1,6 @@
 /** Which webhooks a write concerns: rules, scope and selectors of admissionregistration v1. */
 
+import type { Call } from '../call.js';
 import { compileCel } from '../crd/cel/evaluate.js';
 import { type Dict, dictOf, isDict, listOf, type Obj, textOf } from '../object.js';
 import { matchesLabelSelector } from '../selectors.js';
@@ -109,26 +110,32 @@ export function conditionsHold(webhook: Webhook, attributes: Attributes, request
 /** The body of the review, `admission.k8s.io/v1`. */
 export function reviewRequest(uid: string, attributes: Attributes, object: Obj | undefined): Dict {
   const { call, operation, kind, oldObject, options } = attributes;
-  const { type, subresource, namespace } = call;
-  const shownKind = { group: kind.group, version: kind.version, kind: kind.kind };
-  const resource = { group: type.group, version: type.version, resource: type.plural };
-  const name = call.name ?? textOf(dictOf(object?.metadata)['name']);
+  const { type } = call;
+  const requestKind = { group: kind.group, version: kind.version, kind: kind.kind };
+  const requestResource = { group: type.group, version: type.version, resource: type.plural };
   return {
     uid,
-    kind: shownKind,
-    resource,
-    ...(subresource !== undefined && { subResource: subresource }),
-    requestKind: shownKind,
-    requestResource: resource,
-    ...(subresource !== undefined && { requestSubResource: subresource }),
-    ...(name !== '' && { name }),
-    ...(namespace !== undefined && { namespace: type.bucket === 'namespaces' ? name : namespace }),
+    kind: requestKind,
+    resource: requestResource,
+    requestKind,
+    requestResource,
+    ...placeOf(call, object),
     operation,
     userInfo: call.user,
     object: object ?? null,
     oldObject: oldObject ?? null,
     dryRun: call.dryRun,
     options: options ?? defaultOptions(attributes),
+  };
+}
+
+/** Name, namespace and subresource, each only where there is one. */
+function placeOf({ type, subresource, namespace, name: asked }: Call, object: Obj | undefined): Dict {
+  const name = asked ?? textOf(dictOf(object?.metadata)['name']);
+  return {
+    ...(subresource !== undefined && { subResource: subresource, requestSubResource: subresource }),
+    ...(name !== '' && { name }),
+    ...(namespace !== undefined && { namespace: type.bucket === 'namespaces' ? name : namespace }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** One call of one webhook over TLS: the review goes out, the answer is checked as the real server checks it. */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { describeError } from '../../../base/errors.js';
 import { type Dict, dictOf, isDict, listOf, type Obj, textOf } from '../object.js';
@@ -99,41 +100,23 @@ export class WebhookCaller {
         const why = timeout.aborted ? 'context deadline exceeded' : describeError(error);
         reject(new WebhookFailure(`failed to call webhook: Post "${url.href}": ${why}`));
       };
-      const outgoing = request(
-        {
-          host: to.host,
-          port: to.port,
-          path: `${url.pathname}${url.search}`,
-          method: 'POST',
-          agent: this.#agent(clientConfig.caBundle, to.servername),
-          headers: {
-            'content-type': 'application/json',
-            accept: 'application/json',
-            'content-length': Buffer.byteLength(body),
-          },
-          signal: AbortSignal.any([timeout, this.#signal]),
+      const outgoing = request({
+        host: to.host,
+        port: to.port,
+        path: `${url.pathname}${url.search}`,
+        method: 'POST',
+        agent: this.#agent(clientConfig.caBundle, to.servername),
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'content-length': Buffer.byteLength(body),
         },
-        (incoming) => {
-          let text = '';
-          incoming.setEncoding('utf8');
-          incoming.on('data', (chunk: string) => {
-            text += chunk;
-            if (text.length > answerLimit)
-              incoming.destroy(new Error(`the answer is longer than ${answerLimit} bytes`));
-          });
-          incoming.on('error', fail);
-          incoming.on('end', () => {
-            if (incoming.statusCode === 200) resolve(text);
-            else
-              reject(
-                new WebhookFailure(
-                  `failed to call webhook: the server responded with status ${incoming.statusCode}: ${text.slice(0, 200)}`,
-                ),
-              );
-          });
-        },
-      );
+        signal: AbortSignal.any([timeout, this.#signal]),
+      });
       outgoing.on('error', fail);
+      outgoing.on('response', (incoming) => {
+        readAnswer(incoming).then(resolve, fail);
+      });
       outgoing.end(body);
     });
   }
@@ -158,6 +141,18 @@ export class WebhookCaller {
     this.#agents.set(key, agent);
     return agent;
   }
+}
+
+/** The whole body of an answer with status 200. */
+async function readAnswer(incoming: IncomingMessage): Promise<string> {
+  let text = '';
+  incoming.setEncoding('utf8');
+  for await (const chunk of incoming as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > answerLimit) throw new Error(`the answer is longer than ${answerLimit} bytes`);
+  }
+  if (incoming.statusCode === 200) return text;
+  throw new Error(`the server responded with status ${incoming.statusCode}: ${text.slice(0, 200)}`);
 }
 
 function readVerdict(text: string, uid: string): Verdict {

@@ -9,12 +9,15 @@ export function fillDefaults(schema: Schema, value: unknown): void {
     return;
   }
   if (!isDict(value)) return;
-  for (const [name, property] of Object.entries(schema.properties ?? {})) {
-    const isMissing = value[name] === undefined || (value[name] === null && property.nullable !== true);
-    if (isMissing && property.default !== undefined) value[name] = structuredClone(property.default);
-    else if (value[name] === null && property.nullable !== true) delete value[name];
-  }
+  for (const [name, property] of Object.entries(schema.properties ?? {})) fillProperty(value, name, property);
   for (const [name, item] of Object.entries(value)) fillMember(schema, value, name, item);
+}
+
+function fillProperty(value: Dict, name: string, property: Schema): void {
+  const isBadNull = value[name] === null && property.nullable !== true;
+  if (value[name] !== undefined && !isBadNull) return;
+  if (property.default !== undefined) value[name] = structuredClone(property.default);
+  else delete value[name];
 }
 
 function fillMember(schema: Schema, holder: Dict, name: string, item: unknown): void {

@@ -1,5 +1,5 @@
 /** Makes definitions work: accepts their names, serves their kinds, and clears their objects away when they are deleted. */
-import type { ApiContext } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { clone, dictOf, listOf, type Obj, same, timestamp } from '../object.js';
 import { bucketOf } from '../registry.js';
 import { definitionBucket, specOf } from './definition.js';
@@ -45,48 +45,34 @@ function statusOf(ctx: ApiContext, definition: Obj, rival: string | undefined) {
   const status = dictOf(definition['status']);
   const now = timestamp(ctx.now());
   const accepted = rival === undefined;
+  const outcomes = accepted
+    ? [
+        { type: 'NamesAccepted', status: 'True', reason: 'NoConflicts', message: 'no conflicts found' },
+        {
+          type: 'Established',
+          status: 'True',
+          reason: 'InitialNamesAccepted',
+          message: 'the initial names have been accepted',
+        },
+      ]
+    : [
+        { type: 'NamesAccepted', status: 'False', reason: 'NamesConflict', message: `"${rival}" is already in use` },
+        { type: 'Established', status: 'False', reason: 'NotAccepted', message: 'not all names are accepted' },
+      ];
   const conditions = [
-    condition(
-      status,
-      now,
-      'NamesAccepted',
-      accepted,
-      accepted ? 'NoConflicts' : 'NamesConflict',
-      accepted ? 'no conflicts found' : `"${rival}" is already in use`,
-    ),
-    condition(
-      status,
-      now,
-      'Established',
-      accepted,
-      accepted ? 'InitialNamesAccepted' : 'NotAccepted',
-      accepted ? 'the initial names have been accepted' : 'not all names are accepted',
-    ),
+    ...outcomes.map((outcome) => condition(status, now, outcome)),
     ...listOf(status['conditions']).filter((entry) => dictOf(entry)['type'] === 'Terminating'),
   ];
-  const storedVersions = new Set([
-    ...listOf(status['storedVersions']),
-    ...versions.filter(({ storage }) => storage).map(({ name }) => name),
-  ]);
-  return {
-    conditions,
-    acceptedNames: accepted ? names : { plural: '', kind: '' },
-    storedVersions: [...storedVersions],
-  };
+  const storage = versions.filter((version) => version.storage).map(({ name }) => name);
+  const storedVersions = [...new Set([...listOf(status['storedVersions']), ...storage])];
+  return { conditions, acceptedNames: accepted ? names : { plural: '', kind: '' }, storedVersions };
 }
 
-function condition(
-  status: Record<string, unknown>,
-  now: string,
-  type: string,
-  holds: boolean,
-  reason: string,
-  message: string,
-) {
-  const made = { type, status: holds ? 'True' : 'False', reason, message };
+/** Keeps the time of a condition that has not changed. */
+function condition(status: Record<string, unknown>, now: string, made: { readonly type: string }) {
   const old = listOf(status['conditions'])
     .map(dictOf)
-    .find((entry) => entry['type'] === type);
+    .find(({ type }) => type === made.type);
   const isSame = old !== undefined && same({ ...old, lastTransitionTime: undefined }, made);
   return { lastTransitionTime: isSame ? old['lastTransitionTime'] : now, ...made };
 }

@@ -31,7 +31,8 @@ function pruneObject(schema: Schema, value: Dict, path: string, unknown: string[
   return result;
 }
 
-function memberOf(schema: Schema, name: string): Schema | undefined {
+/** Schema of a member, by name or as one of the others. */
+export function memberOf(schema: Schema, name: string): Schema | undefined {
   const property = schema.properties?.[name];
   if (property !== undefined) return property;
   return isDict(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined;

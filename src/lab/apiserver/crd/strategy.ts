@@ -1,6 +1,6 @@
 /** Defaults and validation of CustomResourceDefinitions. */
 import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.js';
-import { dictOf, isDict, listOf, type Obj, textOf } from '../object.js';
+import { type Dict, dictOf, isDict, listOf, type Obj, textOf } from '../object.js';
 import type { Strategy } from '../resource-type.js';
 import { child, fill } from '../strategies/defaulting.js';
 import { dnsLabel, dnsSubdomain } from '../strategies/names.js';
@@ -32,6 +32,28 @@ export const definitionStrategy: Strategy = {
 
 function* definitionErrors(definition: Obj): Generator<FieldError> {
   const spec = dictOf(definition['spec']);
+  yield* namesErrors(definition, spec);
+  const scope = textOf(spec['scope']);
+  if (scope === '') yield required('spec.scope');
+  else if (!scopes.includes(scope)) yield notSupported('spec.scope', scope, scopes);
+  if (spec['preserveUnknownFields'] === true) {
+    yield invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema');
+  }
+  if (dictOf(spec['conversion'])['strategy'] !== 'None') {
+    const why = "conversion webhooks are not supported by the lab's API server; use None";
+    yield forbidden('spec.conversion.strategy', why);
+  }
+  const versions = listOf(spec['versions']).filter(isDict) as unknown as DefinitionVersion[];
+  if (versions.length === 0) yield required('spec.versions');
+  else if (versions.filter(({ storage }) => storage).length !== 1) {
+    yield invalid('spec.versions', spec['versions'], 'must have exactly one version marked as storage version');
+  }
+  for (const [index, version] of versions.entries()) yield* versionErrors(version, `spec.versions[${index}]`);
+}
+
+const scopes = ['Cluster', 'Namespaced'];
+
+function* namesErrors(definition: Obj, spec: Dict): Generator<FieldError> {
   const names = dictOf(spec['names']);
   const group = textOf(spec['group']);
   const plural = textOf(names['plural']);
@@ -43,60 +65,39 @@ function* definitionErrors(definition: Obj): Generator<FieldError> {
   if (definition.metadata.name !== `${plural}.${group}`) {
     yield invalid('metadata.name', definition.metadata.name, 'must be spec.names.plural+"."+spec.group');
   }
-  if (!['Namespaced', 'Cluster'].includes(textOf(spec['scope']))) {
-    yield spec['scope'] === undefined
-      ? required('spec.scope')
-      : notSupported('spec.scope', spec['scope'], ['Cluster', 'Namespaced']);
-  }
-  if (spec['preserveUnknownFields'] === true) {
-    yield invalid('spec.preserveUnknownFields', true, 'must be false in order to use defaults in the schema');
-  }
-  if (dictOf(spec['conversion'])['strategy'] !== 'None') {
-    yield forbidden(
-      'spec.conversion.strategy',
-      "conversion webhooks are not supported by the lab's API server; use None",
-    );
-  }
-  const versions = listOf(spec['versions']).filter(isDict) as unknown as DefinitionVersion[];
-  if (versions.length === 0) yield required('spec.versions');
-  else if (versions.filter(({ storage }) => storage).length !== 1) {
-    yield invalid('spec.versions', spec['versions'], 'must have exactly one version marked as storage version');
-  }
-  for (const [index, version] of versions.entries()) yield* versionErrors(version, `spec.versions[${index}]`);
 }
 
 function* versionErrors(version: DefinitionVersion, at: string): Generator<FieldError> {
-  yield* dnsLabel(version.name ?? '', `${at}.name`);
+  yield* dnsLabel(textOf(version.name), `${at}.name`);
   const schema = version.schema?.openAPIV3Schema;
   if (schema === undefined) yield required(`${at}.schema.openAPIV3Schema`, 'schemas are required');
   else yield* structuralErrors(schema, `${at}.schema.openAPIV3Schema`);
-  for (const [index, column] of (version.additionalPrinterColumns ?? []).entries()) {
-    const field = `${at}.additionalPrinterColumns[${index}]`;
-    if (!['integer', 'number', 'string', 'boolean', 'date'].includes(column.type)) {
-      yield invalid(`${field}.type`, column.type, 'must be one of boolean,date,integer,number,string');
-    }
-    if (compileJsonPath(column.jsonPath ?? '') === undefined) {
-      yield invalid(
-        `${field}.jsonPath`,
-        column.jsonPath,
-        "is not a simple JSONPath that the lab's API server supports",
-      );
+  yield* columnErrors(version, `${at}.additionalPrinterColumns`);
+  yield* scalePathErrors(version, `${at}.subresources.scale`);
+}
+
+const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
+
+function* columnErrors({ additionalPrinterColumns = [] }: DefinitionVersion, at: string): Generator<FieldError> {
+  for (const [index, { type, jsonPath }] of additionalPrinterColumns.entries()) {
+    if (!columnTypes.includes(type))
+      yield invalid(`${at}[${index}].type`, type, `must be one of ${columnTypes.join(',')}`);
+    if (compileJsonPath(textOf(jsonPath)) === undefined) {
+      const why = "is not a simple JSONPath that the lab's API server supports";
+      yield invalid(`${at}[${index}].jsonPath`, jsonPath, why);
     }
   }
-  const scale = version.subresources?.scale;
-  if (scale !== undefined && !scale.specReplicasPath.startsWith('.spec.')) {
-    yield invalid(
-      `${at}.subresources.scale.specReplicasPath`,
-      scale.specReplicasPath,
-      'should be a json path under .spec',
-    );
-  }
-  if (scale !== undefined && !scale.statusReplicasPath.startsWith('.status.')) {
-    yield invalid(
-      `${at}.subresources.scale.statusReplicasPath`,
-      scale.statusReplicasPath,
-      'should be a json path under .status',
-    );
+}
+
+function* scalePathErrors({ subresources }: DefinitionVersion, at: string): Generator<FieldError> {
+  const scale = subresources?.scale;
+  if (scale === undefined) return;
+  for (const [member, root] of [
+    ['specReplicasPath', '.spec'],
+    ['statusReplicasPath', '.status'],
+  ] as const) {
+    const path = textOf(scale[member]);
+    if (!path.startsWith(`${root}.`)) yield invalid(`${at}.${member}`, path, `should be a json path under ${root}`);
   }
 }
 

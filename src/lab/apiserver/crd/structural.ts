@@ -1,5 +1,5 @@
 /** What a schema must satisfy to be structural, and what this server refuses by name: apiextensions `schema/validation.go`. */
-import { type FieldError, forbidden, invalid, required } from '../field-error.js';
+import { type FieldError, forbidden, invalid, notSupported, required } from '../field-error.js';
 import type { Schema } from '../schema.js';
 import { compileCel } from './cel/evaluate.js';
 import { CelSyntaxError } from './cel/parse.js';
@@ -13,18 +13,9 @@ const missingType: Readonly<Record<Level, string>> = {
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 
 export function* structuralErrors(schema: Schema, at: string, level: Level = 'root'): Generator<FieldError> {
-  yield* typeErrors(schema, at, level);
-  if (schema.type === 'array' && schema.items === undefined) yield required(`${at}.items`, 'must be specified');
-  if (schema.properties !== undefined && schema.additionalProperties) {
-    yield forbidden(`${at}.additionalProperties`, 'additionalProperties and properties are mutual exclusive');
-  }
-  if (schema.uniqueItems === true) {
-    yield forbidden(
-      `${at}.uniqueItems`,
-      'uniqueItems cannot be set to true since the runtime complexity becomes quadratic',
-    );
-  }
-  if (schema.$ref !== undefined) yield forbidden(`${at}.$ref`, '$ref is not supported');
+  if (schema.type) yield* typeErrors(schema, schema.type, at, level);
+  else if (!mayLackType(schema, level)) yield required(`${at}.type`, missingType[level]);
+  yield* shapeErrors(schema, at);
   yield* listErrors(schema, at);
   yield* patternErrors(schema, at);
   yield* ruleSyntaxErrors(schema, at);
@@ -39,21 +30,27 @@ export function* structuralErrors(schema: Schema, at: string, level: Level = 'ro
   }
 }
 
-function* typeErrors(schema: Schema, at: string, level: Level): Generator<FieldError> {
-  const mayLack =
-    schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true;
-  if (schema.type === undefined || schema.type === '') {
-    if (!mayLack || level === 'root') yield required(`${at}.type`, missingType[level]);
-  } else if (!types.includes(schema.type)) {
-    yield {
-      reason: 'FieldValueNotSupported',
-      field: `${at}.type`,
-      body: `Unsupported value: ${JSON.stringify(schema.type)}: supported values: ${types.map((name) => JSON.stringify(name)).join(', ')}`,
-    };
-  } else if (level === 'root' && schema.type !== 'object')
-    yield invalid(`${at}.type`, schema.type, 'must be object at the root');
-  if (schema['x-kubernetes-int-or-string'] === true && schema.type !== undefined) {
-    yield invalid(`${at}.type`, schema.type, 'must be empty if x-kubernetes-int-or-string is true');
+function* shapeErrors(schema: Schema, at: string): Generator<FieldError> {
+  if (schema.type === 'array' && schema.items === undefined) yield required(`${at}.items`, 'must be specified');
+  if (schema.properties !== undefined && schema.additionalProperties) {
+    yield forbidden(`${at}.additionalProperties`, 'additionalProperties and properties are mutual exclusive');
+  }
+  if (schema.uniqueItems === true) {
+    const why = 'uniqueItems cannot be set to true since the runtime complexity becomes quadratic';
+    yield forbidden(`${at}.uniqueItems`, why);
+  }
+  if (schema.$ref !== undefined) yield forbidden(`${at}.$ref`, '$ref is not supported');
+}
+
+const mayLackType = (schema: Schema, level: Level): boolean =>
+  level !== 'root' &&
+  (schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true);
+
+function* typeErrors(schema: Schema, type: string, at: string, level: Level): Generator<FieldError> {
+  if (!types.includes(type)) yield notSupported(`${at}.type`, type, types);
+  if (level === 'root' && type !== 'object') yield invalid(`${at}.type`, type, 'must be object at the root');
+  if (schema['x-kubernetes-int-or-string'] === true) {
+    yield invalid(`${at}.type`, type, 'must be empty if x-kubernetes-int-or-string is true');
   }
 }
 
@@ -62,22 +59,24 @@ function* listErrors(schema: Schema, at: string): Generator<FieldError> {
   if (listType !== undefined && schema.type !== 'array') {
     yield invalid(`${at}.type`, schema.type ?? '', 'must be array if x-kubernetes-list-type is specified');
   }
-  if (listType !== 'map') return;
-  const keys = schema['x-kubernetes-list-map-keys'] ?? [];
-  if (keys.length === 0)
-    yield required(`${at}.x-kubernetes-list-map-keys`, 'must not be empty if x-kubernetes-list-type is map');
+  if (listType === 'map') yield* keyErrors(schema.items ?? {}, schema['x-kubernetes-list-map-keys'] ?? [], at);
+}
+
+function* keyErrors(items: Schema, keys: readonly string[], at: string): Generator<FieldError> {
+  const field = `${at}.x-kubernetes-list-map-keys`;
+  if (keys.length === 0) yield required(field, 'must not be empty if x-kubernetes-list-type is map');
   for (const key of keys) {
-    const property = schema.items?.properties?.[key];
-    if (property === undefined)
-      yield invalid(`${at}.x-kubernetes-list-map-keys`, keys, 'entries must all be names of item properties');
-    else if (!schema.items?.required?.includes(key) && property.default === undefined) {
-      yield required(
-        `${at}.items.properties[${key}].default`,
-        'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property',
-      );
+    if (items.properties?.[key] === undefined) {
+      yield invalid(field, keys, 'entries must all be names of item properties');
+    } else if (mayLackKey(items, key)) {
+      const why = 'this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property';
+      yield required(`${at}.items.properties[${key}].default`, why);
     }
   }
 }
+
+const mayLackKey = ({ required: needed = [], properties }: Schema, key: string): boolean =>
+  !needed.includes(key) && properties?.[key]?.default === undefined;
 
 function* patternErrors(schema: Schema, at: string): Generator<FieldError> {
   if (schema.pattern === undefined) return;
@@ -121,15 +120,13 @@ const onlyOutside = [
 
 /** Schemas inside `allOf` and its kin only constrain values; what shapes them belongs outside. */
 function* nestedErrors(schema: Schema, at: string): Generator<FieldError> {
-  for (const junctor of ['allOf', 'anyOf', 'oneOf'] as const) {
-    for (const [index, part] of (schema[junctor] ?? []).entries()) {
-      const field = `${at}.${junctor}[${index}]`;
-      const isIntOrString = schema['x-kubernetes-int-or-string'] === true;
-      if (part.type !== undefined && !isIntOrString) yield forbidden(`${field}.type`, 'must be empty to be structural');
-      for (const key of onlyOutside) {
-        if ((part as Record<string, unknown>)[key] !== undefined)
-          yield forbidden(`${field}.${key}`, 'must be undefined to be structural');
-      }
-    }
+  const parts = (['allOf', 'anyOf', 'oneOf'] as const).flatMap((junctor) =>
+    (schema[junctor] ?? []).map((part, index) => ({ part, field: `${at}.${junctor}[${index}]` })),
+  );
+  const isIntOrString = schema['x-kubernetes-int-or-string'] === true;
+  for (const { part, field } of parts) {
+    if (part.type !== undefined && !isIntOrString) yield forbidden(`${field}.type`, 'must be empty to be structural');
+    const misplaced = onlyOutside.filter((key) => (part as Record<string, unknown>)[key] !== undefined);
+    for (const key of misplaced) yield forbidden(`${field}.${key}`, 'must be undefined to be structural');
   }
 }

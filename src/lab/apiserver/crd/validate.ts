@@ -12,6 +12,7 @@ import {
 import { type Dict, isDict, same } from '../object.js';
 import { isIntOrString, memberPath, rootMembers, type Schema } from '../schema.js';
 import { formatErrors } from './format.js';
+import { memberOf } from './prune.js';
 
 export function schemaErrors(schema: Schema, object: Dict): FieldError[] {
   return [...valueErrors(schema, object, '', true)];
@@ -22,26 +23,29 @@ function* valueErrors(schema: Schema, value: unknown, at: string, isRoot = false
   if (value === null && schema.nullable === true) return;
   const wrong = wrongType(schema, value);
   if (wrong !== undefined) {
-    yield typeInvalid(
-      at,
-      wrong.is,
-      `${at || '<nil>'} in body must be of type ${wrong.wanted}: ${JSON.stringify(wrong.is)}`,
-    );
-    yield* combinationErrors(schema, value, at);
-    return;
+    const why = `${at || '<nil>'} in body must be of type ${wrong.wanted}: ${JSON.stringify(wrong.is)}`;
+    yield typeInvalid(at, wrong.is, why);
+  } else {
+    yield* enumErrors(schema, value, at);
+    if (isDict(value)) yield* objectErrors(schema, value, at, isRoot);
+    else yield* plainErrors(schema, value, at);
   }
-  if (schema.enum !== undefined && !schema.enum.some((allowed) => same(allowed, value))) {
-    yield notSupported(
-      at,
-      value,
-      schema.enum.map((allowed) => (typeof allowed === 'string' ? allowed : JSON.stringify(allowed))),
-    );
-  }
+  yield* combinationErrors(schema, value, at);
+}
+
+function* enumErrors({ enum: allowed }: Schema, value: unknown, at: string): Generator<FieldError> {
+  if (allowed === undefined || allowed.some((one) => same(one, value))) return;
+  yield notSupported(
+    at,
+    value,
+    allowed.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))),
+  );
+}
+
+function* plainErrors(schema: Schema, value: unknown, at: string): Generator<FieldError> {
   if (typeof value === 'string') yield* stringErrors(schema, value, at);
   if (typeof value === 'number') yield* numberErrors(schema, value, at);
   if (Array.isArray(value)) yield* arrayErrors(schema, value, at);
-  if (isDict(value)) yield* objectErrors(schema, value, at, isRoot);
-  yield* combinationErrors(schema, value, at);
 }
 
 const goTypes: Readonly<Record<string, string>> = {
@@ -93,21 +97,26 @@ function matches(pattern: string, value: string): boolean {
 }
 
 function* numberErrors(schema: Schema, value: number, at: string): Generator<FieldError> {
-  const { minimum, maximum, multipleOf } = schema;
-  if (minimum !== undefined && (schema.exclusiveMinimum === true ? value <= minimum : value < minimum)) {
-    const relation = schema.exclusiveMinimum === true ? 'greater than' : 'greater than or equal to';
-    yield invalid(at, value, `${at} in body should be ${relation} ${minimum}`);
+  for (const why of [tooSmall(schema, value), tooBig(schema, value)]) {
+    if (why !== undefined) yield invalid(at, value, `${at} in body should be ${why}`);
   }
-  if (maximum !== undefined && (schema.exclusiveMaximum === true ? value >= maximum : value > maximum)) {
-    const relation = schema.exclusiveMaximum === true ? 'less than' : 'less than or equal to';
-    yield invalid(at, value, `${at} in body should be ${relation} ${maximum}`);
-  }
+  const { multipleOf, format } = schema;
   if (multipleOf !== undefined && !Number.isInteger(value / multipleOf)) {
     yield invalid(at, value, `${at} in body should be a multiple of ${multipleOf}`);
   }
-  if (schema.format === 'int32' && (value > 2 ** 31 - 1 || value < -(2 ** 31))) {
+  if (format === 'int32' && Math.trunc(value) !== (value | 0)) {
     yield invalid(at, value, `Checked value must be of type integer with format int32 in ${at}`);
   }
+}
+
+function tooSmall({ minimum, exclusiveMinimum = false }: Schema, value: number): string | undefined {
+  if (minimum === undefined || value > minimum || (value === minimum && !exclusiveMinimum)) return undefined;
+  return `greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`;
+}
+
+function tooBig({ maximum, exclusiveMaximum = false }: Schema, value: number): string | undefined {
+  if (maximum === undefined || value < maximum || (value === maximum && !exclusiveMaximum)) return undefined;
+  return `less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`;
 }
 
 function* arrayErrors(schema: Schema, value: readonly unknown[], at: string): Generator<FieldError> {
@@ -142,19 +151,17 @@ function* objectErrors(schema: Schema, value: Dict, at: string, isRoot: boolean)
   for (const name of schema.required ?? []) {
     if (value[name] === undefined) yield required(memberPath(at, name));
   }
-  const count = Object.keys(value).length;
-  if (schema.maxProperties !== undefined && count > schema.maxProperties)
-    yield tooMany(at, count, schema.maxProperties);
-  if (schema.minProperties !== undefined && count < schema.minProperties) {
-    yield invalid(at, count, `${at} in body should have at least ${schema.minProperties} properties`);
-  }
+  yield* countErrors(schema, Object.keys(value).length, at);
   for (const [name, item] of Object.entries(value)) {
     if (item === undefined || (isRoot && rootMembers.has(name))) continue;
-    const property = schema.properties?.[name];
-    const member =
-      property ?? (isDict(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined);
+    const member = memberOf(schema, name);
     if (member !== undefined) yield* valueErrors(member, item, memberPath(at, name));
   }
+}
+
+function* countErrors({ minProperties = 0, maxProperties }: Schema, count: number, at: string): Generator<FieldError> {
+  if (maxProperties !== undefined && count > maxProperties) yield tooMany(at, count, maxProperties);
+  if (count < minProperties) yield invalid(at, count, `${at} in body should have at least ${minProperties} properties`);
 }
 
 const isValid = (schema: Schema, value: unknown): boolean => valueErrors(schema, value, '').next().done === true;

@@ -1,5 +1,6 @@
 /** PATCH of an object: the three patches that change what is there, and server-side apply, which can also create. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { decode } from '../decode.js';
 import { required } from '../field-error.js';
 import { assertMetadataName } from '../metadata-name.js';

@@ -29,20 +29,20 @@ class Merge {
     if (patch[directive] === 'replace') return stripped(patch);
     const result = retained(target, patch);
     for (const [key, value] of Object.entries(patch)) {
-      if (key === directive || key === retainKeys || key.startsWith(setOrder)) continue;
-      if (key.startsWith(deleteFrom)) {
-        removePrimitives(result, key.slice(deleteFrom.length), value);
-        continue;
-      }
-      const merged = value === null ? undefined : this.#member(schema, key, result[key], value);
-      if (merged === undefined) delete result[key];
-      else result[key] = merged;
+      if (key.startsWith(deleteFrom)) removePrimitives(result, key.slice(deleteFrom.length), value);
+      else if (!key.startsWith('$')) this.#set(schema, result, key, value);
     }
     for (const [key, order] of Object.entries(patch)) {
-      if (key.startsWith(setOrder))
-        this.#reorder(schema, result, key.slice(setOrder.length), order, target[key.slice(setOrder.length)]);
+      const list = key.slice(setOrder.length);
+      if (key.startsWith(setOrder)) this.#reorder(schema, result, list, order, target[list]);
     }
     return result;
+  }
+
+  #set(schema: Schema | undefined, result: Dict, key: string, value: unknown): void {
+    const merged = value === null ? undefined : this.#member(schema, key, result[key], value);
+    if (merged === undefined) delete result[key];
+    else result[key] = merged;
   }
 
   #member(schema: Schema | undefined, key: string, current: unknown, value: unknown): unknown {

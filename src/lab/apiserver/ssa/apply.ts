@@ -1,5 +1,6 @@
 /** Server-side apply: structured-merge-diff `Updater.Apply`. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { decode } from '../decode.js';
 import { type Dict, type Obj, timestamp } from '../object.js';
 import { applyDefaults } from '../prepare.js';

@@ -2,7 +2,7 @@
 import { isDict, same } from '../object.js';
 import type { Schema } from '../schema.js';
 import { empty, type FieldSet, leaf, node, union } from './field-set.js';
-import type { Typed } from './typed.js';
+import type { Part, Typed } from './typed.js';
 
 /** The fields that an applied configuration names. */
 export function fieldsOf(typed: Typed, schema: Schema | undefined, value: unknown): FieldSet {
@@ -28,13 +28,11 @@ const nothing: Comparison = { added: empty, modified: empty, removed: empty };
 
 /** Compares two values; undefined stands for an absent one. */
 export function compare(typed: Typed, schema: Schema | undefined, before: unknown, after: unknown): Comparison {
-  if (before === undefined && after === undefined) return nothing;
-  const [old, now] = [before, after].map((value) => (value === undefined ? undefined : typed.parts(schema, value)));
-  const isDivided = (old ?? now) !== undefined && (before === undefined || old) && (after === undefined || now);
-  if (!isDivided || ((old?.size ?? 0) === 0 && (now?.size ?? 0) === 0)) return compareLeaf(before, after);
-  const keys = new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])]);
-  const inner = [...keys].map((key) => {
-    const [was, is] = [old?.get(key), now?.get(key)];
+  const old = partsOf(typed, schema, before);
+  const now = partsOf(typed, schema, after);
+  if (old === undefined || now === undefined || old.size + now.size === 0) return compareLeaf(before, after);
+  const inner = [...new Set([...old.keys(), ...now.keys()])].map((key) => {
+    const [was, is] = [old.get(key), now.get(key)];
     return [key, compare(typed, (is ?? was)?.schema, was?.value, is?.value)] as const;
   });
   const collect = (pick: keyof Comparison, member: boolean) =>
@@ -49,7 +47,13 @@ export function compare(typed: Typed, schema: Schema | undefined, before: unknow
   };
 }
 
+/** The parts of a value that can be divided; an absent one has none. */
+function partsOf(typed: Typed, schema: Schema | undefined, value: unknown): Map<string, Part> | undefined {
+  return value === undefined ? new Map() : typed.parts(schema, value);
+}
+
 function compareLeaf(before: unknown, after: unknown): Comparison {
+  if (before === undefined && after === undefined) return nothing;
   if (before === undefined) return { ...nothing, added: leaf };
   if (after === undefined) return { ...nothing, removed: leaf };
   return same(before, after) ? nothing : { ...nothing, modified: leaf };

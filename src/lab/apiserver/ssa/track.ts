@@ -1,10 +1,11 @@
 /** Records who changed what in a create, update or patch: structured-merge-diff `Updater.Update`. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { type Dict, isDict, type Obj, timestamp } from '../object.js';
 import type { ResourceType } from '../resource-type.js';
 import { changed, compare } from './compare.js';
-import { difference, empty, sameFields, union } from './field-set.js';
-import { formatManagers, identity, idOf, ownable, startingManagers } from './managers.js';
+import { difference, empty, type FieldSet, sameFields, union } from './field-set.js';
+import { formatManagers, identity, idOf, type Manager, ownable, startingManagers } from './managers.js';
 import { Typed } from './typed.js';
 
 const typedKinds = new WeakMap<ResourceType, Typed>();
@@ -27,15 +28,19 @@ export function trackManagers(ctx: ApiContext, call: Call, current: Obj | undefi
   for (const [id, manager] of managers) {
     managers.set(id, { ...manager, set: difference(difference(manager.set, taken), found.removed) });
   }
-  const self = identity(call, 'Update');
-  const held = managers.get(idOf(self));
-  const set = union(held?.set ?? empty, taken);
-  const isSame = held !== undefined && sameFields(held.set, set) && held.time !== undefined;
-  // The real server writes no time for a change through `scale`.
-  const time = call.subresource === 'scale' ? {} : { time: isSame ? (held.time ?? '') : timestamp(ctx.now()) };
-  managers.set(idOf(self), { ...self, ...time, set });
+  own(managers, identity(call, 'Update'), taken, timestamp(ctx.now()));
   const entries = formatManagers(managers);
   if (entries.length > 0) next.metadata.managedFields = entries;
+}
+
+/** Adds fields to a manager's own; its time only moves when it has more or fewer of them. */
+function own(managers: Map<string, Manager>, self: Omit<Manager, 'set'>, taken: FieldSet, now: string): void {
+  const held = managers.get(idOf(self));
+  const set = union(held?.set ?? empty, taken);
+  const time = held !== undefined && sameFields(held.set, set) ? held.time : now;
+  // The real server writes no time for a change through `scale`.
+  const isTimed = time !== undefined && self.subresource !== 'scale';
+  managers.set(idOf(self), { ...self, ...(isTimed && { time }), set });
 }
 
 export function withoutManagers(object: Obj): Obj {

@@ -1,6 +1,6 @@
 /** How a value is divided into fields that can have different owners: structured-merge-diff's typed values, from OpenAPI. */
 import { metaSchema } from '../builtin.js';
-import { type Dict, isDict } from '../object.js';
+import { type Dict, dictOf, isDict } from '../object.js';
 import type { ResourceType } from '../resource-type.js';
 import { isOpen, listMapKeys, type Schema, type SchemaReader } from '../schema.js';
 
@@ -53,12 +53,10 @@ export class Typed {
   itemKey(schema: Schema | undefined, division: Division, item: unknown): string {
     if (division === 'set' || schema === undefined) return `v:${JSON.stringify(item)}`;
     const properties = this.items(schema)?.properties;
-    const keys: Dict = {};
-    for (const key of [...(listMapKeys(schema) ?? [])].sort()) {
-      const value = (isDict(item) ? item[key] : undefined) ?? properties?.[key]?.default;
-      if (value !== undefined) keys[key] = value;
-    }
-    return `k:${JSON.stringify(keys)}`;
+    const named = dictOf(item);
+    const keys = [...(listMapKeys(schema) ?? [])].sort();
+    const pairs = keys.map((key) => [key, named[key] ?? properties?.[key]?.default] as const);
+    return `k:${JSON.stringify(Object.fromEntries(pairs.filter(([, value]) => value !== undefined)))}`;
   }
 
   /** The parts of a divided value by their key, each with its schema; undefined for a leaf. */

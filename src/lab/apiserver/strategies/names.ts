@@ -1,6 +1,6 @@
 /** Names, labels and annotations as apimachinery validates them. */
 import { type FieldError, forbidden, invalid, required, tooLong } from '../field-error.js';
-import { dictOf, type Obj } from '../object.js';
+import { dictOf, type Meta, type Obj, type OwnerReference, textOf } from '../object.js';
 
 const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const subdomain = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -50,47 +50,46 @@ export function* labelsOf(value: unknown, field: string): Generator<FieldError> 
 /** What every object's metadata must satisfy. */
 export function* metadataErrors(object: Obj, namespaced: boolean, nameIsLabel: boolean): Generator<FieldError> {
   const { metadata } = object;
-  const check = nameIsLabel ? dnsLabel : dnsSubdomain;
-  if (metadata.generateName !== undefined && metadata.generateName !== '') {
-    yield* check(metadata.generateName.replace(/-+$/, 'a'), 'metadata.generateName');
-  }
-  if (metadata.name === '') yield required('metadata.name', 'name or generateName is required');
-  else yield* check(metadata.name, 'metadata.name');
-  if (!namespaced && metadata.namespace !== undefined && metadata.namespace !== '') {
+  yield* nameErrors(metadata, nameIsLabel ? dnsLabel : dnsSubdomain);
+  if (!namespaced && textOf(metadata.namespace) !== '') {
     yield forbidden('metadata.namespace', 'not allowed on this type');
   }
   yield* labelsOf(metadata.labels, 'metadata.labels');
+  yield* annotationErrors(metadata.annotations);
+  yield* ownerErrors(metadata.ownerReferences ?? []);
+  for (const finalizer of metadata.finalizers ?? []) yield* qualifiedName(finalizer, 'metadata.finalizers');
+}
+
+function* nameErrors({ name, generateName = '' }: Meta, check: typeof dnsLabel): Generator<FieldError> {
+  if (generateName !== '') yield* check(generateName.replace(/-+$/, 'a'), 'metadata.generateName');
+  if (name === '') yield required('metadata.name', 'name or generateName is required');
+  else yield* check(name, 'metadata.name');
+}
+
+function* annotationErrors(annotations: Readonly<Record<string, string>> = {}): Generator<FieldError> {
   let bytes = 0;
-  for (const [key, value] of Object.entries(metadata.annotations ?? {})) {
+  for (const [key, value] of Object.entries(annotations)) {
     yield* qualifiedName(key.toLowerCase(), 'metadata.annotations');
     bytes += key.length + Buffer.byteLength(String(value));
   }
   if (bytes > maxAnnotationBytes) yield tooLong('metadata.annotations', maxAnnotationBytes);
-  yield* ownerErrors(object);
-  for (const finalizer of metadata.finalizers ?? []) yield* qualifiedName(finalizer, 'metadata.finalizers');
 }
 
-function* ownerErrors({ metadata }: Obj): Generator<FieldError> {
-  const owners = metadata.ownerReferences ?? [];
+/** Members of a reference to an owner, each with the name that its error gives it. */
+const ownerMembers = { apiVersion: 'version', kind: 'kind', name: 'name', uid: 'uid' } as const;
+
+function* ownerErrors(owners: readonly OwnerReference[]): Generator<FieldError> {
   const field = 'metadata.ownerReferences';
   for (const owner of owners) {
-    for (const key of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if (typeof owner[key] !== 'string' || owner[key] === '') {
-        yield invalid(
-          `${field}.${key}`,
-          owner[key] ?? '',
-          `${key === 'apiVersion' ? 'version' : key} must not be empty`,
-        );
+    for (const [key, title] of Object.entries(ownerMembers)) {
+      if (textOf(owner[key as keyof OwnerReference]) === '') {
+        yield invalid(`${field}.${key}`, '', `${title} must not be empty`);
       }
     }
   }
-  const controllers = owners.filter(({ controller }) => controller === true);
-  if (controllers.length > 1) {
-    const [first, second] = controllers;
-    yield invalid(
-      field,
-      owners,
-      `Only one reference can have Controller set to true. Found "true" in references for ${first?.kind}/${first?.name} and ${second?.kind}/${second?.name}`,
-    );
-  }
+  const [first, second] = owners.filter(({ controller }) => controller === true);
+  if (first === undefined || second === undefined) return;
+  const found = `${first.kind}/${first.name} and ${second.kind}/${second.name}`;
+  const why = `Only one reference can have Controller set to true. Found "true" in references for ${found}`;
+  yield invalid(field, owners, why);
 }

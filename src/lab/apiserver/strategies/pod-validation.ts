@@ -192,28 +192,24 @@ const native = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 function* resourceErrors(resources: Dict, at: string): Generator<FieldError> {
   const limits = dictOf(resources['limits']);
   const requests = dictOf(resources['requests']);
-  for (const [list, name] of [
-    [limits, 'limits'],
-    [requests, 'requests'],
-  ] as const) {
-    for (const [resource, amount] of Object.entries(list)) yield* amountErrors(resource, amount, `${at}.${name}`);
-  }
+  for (const [resource, amount] of Object.entries(limits)) yield* amountErrors(resource, amount, `${at}.limits`);
   for (const [resource, amount] of Object.entries(requests)) {
-    const limit = limits[resource];
-    const [asked, most] = [parseQuantity(String(amount)) ?? 0n, parseQuantity(String(limit ?? '0')) ?? 0n];
-    const isExtended = !native.test(resource);
-    if (isExtended && limit === undefined)
-      yield required(`${at}.limits`, `Limit must be set for non overcommitable resources`);
-    else if (isExtended && asked !== most) {
-      yield invalid(`${at}.requests`, String(amount), `must be equal to ${resource} limit of ${String(limit)}`);
-    } else if (limit !== undefined && asked > most) {
-      yield invalid(
-        `${at}.requests`,
-        String(amount),
-        `must be less than or equal to ${resource} limit of ${String(limit)}`,
-      );
-    }
+    yield* amountErrors(resource, amount, `${at}.requests`);
+    yield* requestErrors(resource, String(amount), limits[resource], at);
   }
+}
+
+/** Devices cannot be overcommitted: their request is their limit. */
+function* requestErrors(resource: string, amount: string, limit: unknown, at: string): Generator<FieldError> {
+  const isDevice = !native.test(resource);
+  if (limit === undefined) {
+    if (isDevice) yield required(`${at}.limits`, 'Limit must be set for non overcommitable resources');
+    return;
+  }
+  const [asked, most] = [parseQuantity(amount) ?? 0n, parseQuantity(String(limit)) ?? 0n];
+  const of = `${resource} limit of ${String(limit)}`;
+  if (isDevice && asked !== most) yield invalid(`${at}.requests`, amount, `must be equal to ${of}`);
+  else if (asked > most) yield invalid(`${at}.requests`, amount, `must be less than or equal to ${of}`);
 }
 
 function* amountErrors(resource: string, amount: unknown, at: string): Generator<FieldError> {

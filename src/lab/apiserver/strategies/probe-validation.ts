@@ -13,17 +13,18 @@ export function* probeErrors(container: Dict, at: string): Generator<FieldError>
   for (const name of ['livenessProbe', 'readinessProbe', 'startupProbe']) {
     const probe = container[name];
     if (!isDict(probe)) continue;
-    const field = `${at}.${name}`;
-    yield* handlerErrors(probe, field);
-    for (const member of ['initialDelaySeconds', 'timeoutSeconds', 'periodSeconds', 'failureThreshold']) {
-      const value = numberOf(probe[member]);
-      if (value !== undefined && value < 0) {
-        yield invalid(`${field}.${member}`, value, 'must be greater than or equal to 0');
-      }
-    }
+    yield* handlerErrors(probe, `${at}.${name}`);
+    yield* timingErrors(probe, `${at}.${name}`);
     if (name !== 'readinessProbe' && (numberOf(probe['successThreshold']) ?? 1) !== 1) {
-      yield invalid(`${field}.successThreshold`, probe['successThreshold'], 'must be 1');
+      yield invalid(`${at}.${name}.successThreshold`, probe['successThreshold'], 'must be 1');
     }
+  }
+}
+
+function* timingErrors(probe: Dict, at: string): Generator<FieldError> {
+  for (const member of ['initialDelaySeconds', 'timeoutSeconds', 'periodSeconds', 'failureThreshold']) {
+    const value = numberOf(probe[member]) ?? 0;
+    if (value < 0) yield invalid(`${at}.${member}`, value, 'must be greater than or equal to 0');
   }
 }
 

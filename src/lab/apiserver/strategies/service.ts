@@ -1,6 +1,6 @@
 /** Services: ports and the family of addresses; cluster addresses come from a small range and are never routed in the lab. */
 import { duplicate, type FieldError, invalid, notSupported, required } from '../field-error.js';
-import { dictOf, isDict, listOf, numberOf, type Obj, same, textOf } from '../object.js';
+import { type Dict, dictOf, isDict, listOf, numberOf, type Obj, same, textOf } from '../object.js';
 import type { Strategy } from '../resource-type.js';
 import { child, each, fill } from './defaulting.js';
 
@@ -49,11 +49,19 @@ function clusterAddress(uid: string): string {
 function* serviceErrors(service: Obj, old: Obj | undefined): Generator<FieldError> {
   const spec = dictOf(service['spec']);
   const type = textOf(spec['type']);
+  const isExternal = type === 'ExternalName';
   if (!types.includes(type)) yield notSupported('spec.type', type, types);
   const ports = listOf(spec['ports']).filter(isDict);
-  const isHeadless = spec['clusterIP'] === 'None';
-  if (ports.length === 0 && type !== 'ExternalName' && !isHeadless) yield required('spec.ports');
-  if (type === 'ExternalName' && textOf(spec['externalName']) === '') yield required('spec.externalName');
+  if (ports.length === 0 && !isExternal && spec['clusterIP'] !== 'None') yield required('spec.ports');
+  if (isExternal && textOf(spec['externalName']) === '') yield required('spec.externalName');
+  yield* portErrors(ports);
+  const before = dictOf(old?.['spec'])['clusterIP'];
+  if (before !== undefined && !same(before, spec['clusterIP'])) {
+    yield invalid('spec.clusterIPs[0]', [spec['clusterIP']], 'may not change once set');
+  }
+}
+
+function* portErrors(ports: readonly Dict[]): Generator<FieldError> {
   const names = new Set<string>();
   for (const [index, port] of ports.entries()) {
     const at = `spec.ports[${index}]`;
@@ -63,9 +71,5 @@ function* serviceErrors(service: Obj, old: Obj | undefined): Generator<FieldErro
     names.add(name);
     const number = numberOf(port['port']) ?? 0;
     if (number < 1 || number > 65535) yield invalid(`${at}.port`, number, 'must be between 1 and 65535, inclusive');
-  }
-  const before = dictOf(old?.['spec'])['clusterIP'];
-  if (before !== undefined && !same(before, spec['clusterIP'])) {
-    yield invalid('spec.clusterIPs[0]', [spec['clusterIP']], 'may not change once set');
   }
 }

@@ -50,26 +50,25 @@ function* webhookErrors(webhook: Dict, at: string): Generator<FieldError> {
   }
   const effects = textOf(webhook['sideEffects']);
   if (effects === '') yield required(`${at}.sideEffects`, 'must specify one of None, NoneOnDryRun');
-  else if (!['None', 'NoneOnDryRun'].includes(effects)) {
-    yield notSupported(`${at}.sideEffects`, effects, ['None', 'NoneOnDryRun']);
-  }
+  else if (!sideEffects.includes(effects)) yield notSupported(`${at}.sideEffects`, effects, sideEffects);
   const seconds = numberOf(webhook['timeoutSeconds']) ?? 10;
   if (seconds < 1 || seconds > 30) {
     yield invalid(`${at}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds');
   }
-  if (!['Fail', 'Ignore'].includes(textOf(webhook['failurePolicy']))) {
-    yield notSupported(`${at}.failurePolicy`, webhook['failurePolicy'], ['Fail', 'Ignore']);
+  const policy = textOf(webhook['failurePolicy']);
+  if (!policies.includes(policy)) yield notSupported(`${at}.failurePolicy`, policy, policies);
+  yield* destinationErrors(dictOf(webhook['clientConfig']), `${at}.clientConfig`);
+}
+
+const sideEffects = ['None', 'NoneOnDryRun'];
+const policies = ['Fail', 'Ignore'];
+
+function* destinationErrors({ url, service }: Dict, at: string): Generator<FieldError> {
+  if ((url === undefined) === (service === undefined)) {
+    yield required(at, 'exactly one of url or service is required');
   }
-  const config = dictOf(webhook['clientConfig']);
-  if ((config['url'] === undefined) === (config['service'] === undefined)) {
-    yield required(`${at}.clientConfig`, 'exactly one of url or service is required');
-  }
-  if (typeof config['url'] === 'string' && !config['url'].startsWith('https://')) {
-    yield invalid(
-      `${at}.clientConfig.url`,
-      'http',
-      `'https' is the only allowed URL scheme; desired format: https://host[/path]`,
-    );
+  if (url !== undefined && !textOf(url).startsWith('https://')) {
+    yield invalid(`${at}.url`, url, "'https' is the only allowed URL scheme; desired format: https://host[/path]");
   }
 }
 

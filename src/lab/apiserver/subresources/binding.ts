@@ -1,6 +1,7 @@
 /** `pods/binding`: gives a pod its node. Labels and annotations that admission puts on the Binding reach the pod. */
 import type { Attributes } from '../admission/attributes.js';
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { notSupported, required, textOfError } from '../field-error.js';
 import { at, clone, type Dict, dictOf, isDict, listOf, type Obj, textOf, timestamp } from '../object.js';
 import { trackManagers } from '../ssa/track.js';

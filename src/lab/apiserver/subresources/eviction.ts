@@ -1,5 +1,6 @@
 /** `pods/eviction`: a deletion that a PodDisruptionBudget may refuse. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { deleteObject, deleteOptions } from '../delete.js';
 import { at, type Dict, dictOf, isDict, numberOf } from '../object.js';
 import { matchesLabelSelector } from '../selectors.js';

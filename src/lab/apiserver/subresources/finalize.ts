@@ -1,5 +1,6 @@
 /** `namespaces/finalize`: the only way to change `spec.finalizers` of a namespace. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { clone, dictOf, listOf, type Obj } from '../object.js';
 import { badRequest, notFound } from '../status.js';
 

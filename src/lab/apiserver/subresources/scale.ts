@@ -1,5 +1,6 @@
 /** `scale` of custom resources: written as a Scale, or as a patch of one. */
-import type { ApiContext, Call } from '../call.js';
+import type { Call } from '../call.js';
+import type { ApiContext } from '../context.js';
 import { invalid } from '../field-error.js';
 import { clone, dictOf, isDict, type Obj, textOf } from '../object.js';
 import { applyPatchTo } from '../patch/apply-patch.js';

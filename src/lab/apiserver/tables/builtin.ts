@@ -1,5 +1,6 @@
 /** Columns of the built-in kinds other than pods: `pkg/printers/internalversion/printers.go`. */
-import { at, type Dict, dictOf, isDict, listOf, numberOf, type Obj, textOf } from '../object.js';
+import { at, dictOf, isDict, listOf, numberOf, type Obj, textOf } from '../object.js';
+import { eventViews } from '../strategies/event.js';
 import { age } from './duration.js';
 import { podPrinter } from './pod.js';
 import { ageColumn, integer, nameColumn, type Printer, text } from './printer.js';
@@ -112,31 +113,35 @@ const eventPrinter: Printer = {
     text('Count', 1),
     { ...nameColumn, priority: 1 },
   ],
-  cells(event, now) {
-    const about = dictOf(event['involvedObject'] ?? event['regarding']);
-    const source = dictOf(event['source'] ?? event['deprecatedSource']);
-    const first = event['firstTimestamp'] ?? event['deprecatedFirstTimestamp'] ?? event['eventTime'];
-    const last =
-      at(event, 'series', 'lastObservedTime') ?? event['lastTimestamp'] ?? event['deprecatedLastTimestamp'] ?? first;
-    const count = at(event, 'series', 'count') ?? event['count'] ?? event['deprecatedCount'] ?? 1;
-    const kind = textOf(about['kind']).toLowerCase();
+  cells(shown, now) {
+    // Both APIs of events print the same columns.
+    const event = shown.apiVersion === 'v1' ? shown : (eventViews.toStored?.(shown) ?? shown);
+    const first = event['firstTimestamp'] ?? event['eventTime'];
+    const last = at(event, 'series', 'lastObservedTime') ?? event['lastTimestamp'] ?? first;
     return [
       age(last, now),
       textOf(event['type']),
       textOf(event['reason']),
-      textOf(about['name']) === '' ? kind : `${kind}/${textOf(about['name'])}`,
-      textOf(about['fieldPath']),
-      eventSource(event, source),
-      textOf(event['message'] ?? event['note']).trim(),
+      eventTarget(event),
+      textOf(at(event, 'involvedObject', 'fieldPath')),
+      eventSource(event),
+      textOf(event['message']).trim(),
       age(first, now),
-      count,
+      at(event, 'series', 'count') ?? event['count'] ?? 1,
       event.metadata.name,
     ];
   },
 };
 
-function eventSource(event: Obj, source: Dict): string {
-  const component = textOf(source['component']) || textOf(event['reportingComponent'] ?? event['reportingController']);
+function eventTarget(event: Obj): string {
+  const { kind, name } = dictOf(event['involvedObject']);
+  const what = textOf(kind).toLowerCase();
+  return textOf(name) === '' ? what : `${what}/${textOf(name)}`;
+}
+
+function eventSource(event: Obj): string {
+  const source = dictOf(event['source']);
+  const component = textOf(source['component']) || textOf(event['reportingComponent']);
   const host = textOf(source['host']) || textOf(event['reportingInstance']);
   return host === '' ? component : `${component}, ${host}`;
 }

@@ -21,16 +21,9 @@ export function customPrinter({ printed }: ResourceType): Printer {
 
 function cell(type: string, value: unknown, now: number): unknown {
   if (value === undefined || value === null) return null;
-  switch (type) {
-    case 'integer':
-      return typeof value === 'number' ? Math.trunc(value) : null;
-    case 'number':
-      return typeof value === 'number' ? value : null;
-    case 'boolean':
-      return typeof value === 'boolean' ? value : null;
-    case 'date':
-      return age(value, now);
-    default:
-      return typeof value === 'string' ? value : JSON.stringify(value);
-  }
+  if (type === 'date') return age(value, now);
+  if (type === 'string') return typeof value === 'string' ? value : JSON.stringify(value);
+  // A value of another type than its column's is left out.
+  if (typeof value !== (type === 'boolean' ? 'boolean' : 'number')) return null;
+  return type === 'integer' ? Math.trunc(Number(value)) : value;
 }

@@ -14,16 +14,18 @@ const units = (seconds: number) => {
 export function humanDuration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   if (seconds < -1) return '<invalid>';
-  if (seconds < 0) return '0s';
-  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 120) return `${Math.max(0, seconds)}s`;
   const { minutes, hours, days } = units(seconds);
   if (minutes < 10) return pair(minutes, 'm', seconds % 60, 's');
   if (minutes < 180) return `${minutes}m`;
   if (hours < 8) return pair(hours, 'h', minutes % 60, 'm');
-  if (hours < 48) return `${hours}h`;
-  if (hours < 192) return pair(days, 'd', hours % 24, 'h');
-  if (days < 365 * 2) return `${days}d`;
+  return hours < 48 ? `${hours}h` : inDays(days, hours);
+}
+
+function inDays(days: number, hours: number): string {
   const years = Math.floor(days / 365);
+  if (days < 8) return pair(days, 'd', hours % 24, 'h');
+  if (years < 2) return `${days}d`;
   return years < 8 ? pair(years, 'y', days % 365, 'd') : `${years}y`;
 }
 

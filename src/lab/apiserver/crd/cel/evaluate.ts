@@ -43,59 +43,54 @@ export function compileCel(text: string): CelProgram {
 export const usesOldSelf = (text: string): boolean => /\boldSelf\b/.test(text);
 
 function check(expression: Expression): void {
-  if (expression.is === 'call') {
-    const { name, of, args } = expression;
-    const isKnown = of === undefined ? name === 'has' || name in globals : macros.has(name) || name in methods;
-    if (!isKnown) throw new CelSyntaxError(`the function ${name}() is not supported by the lab's API server`);
-    if (macros.has(name) && args[0]?.is !== 'name') throw new CelSyntaxError(`${name}() needs a variable name first`);
-    if (name === 'has' && args[0]?.is !== 'member') throw new CelSyntaxError('has() needs a member such as self.a');
-  }
+  if (expression.is === 'call') checkCall(expression);
   for (const part of partsOf(expression)) check(part);
 }
 
-function partsOf(expression: Expression): readonly Expression[] {
-  switch (expression.is) {
-    case 'literal':
-    case 'name':
-      return [];
-    case 'member':
-    case 'unary':
-      return [expression.of];
-    case 'index':
-      return [expression.of, expression.at];
-    case 'call':
-      return [...(expression.of === undefined ? [] : [expression.of]), ...expression.args];
-    case 'list':
-      return expression.items;
-    case 'binary':
-      return [expression.left, expression.right];
-    case 'conditional':
-      return [expression.test, expression.yes, expression.no];
+function checkCall({ name, of, args }: Expression & { is: 'call' }): void {
+  const known = of === undefined ? ['has', ...Object.keys(globals)] : [...macros, ...Object.keys(methods)];
+  if (!known.includes(name)) {
+    throw new CelSyntaxError(`the function ${name}() is not supported by the lab's API server`);
   }
+  const needed = of === undefined ? needs.get(name) : macros.has(name) && 'name';
+  if (needed && args[0]?.is !== needed) throw new CelSyntaxError(`${name}() needs a ${needed} first`);
 }
 
+const needs: ReadonlyMap<string, Expression['is']> = new Map([['has', 'member']]);
+
+function partsOf(expression: Expression): readonly Expression[] {
+  const parts = expression as Partial<Record<'of' | 'at' | 'left' | 'right' | 'test' | 'yes' | 'no', Expression>> & {
+    readonly args?: readonly Expression[];
+    readonly items?: readonly Expression[];
+  };
+  const single = [parts.of, parts.at, parts.left, parts.right, parts.test, parts.yes, parts.no];
+  return [...single.filter((part) => part !== undefined), ...(parts.args ?? []), ...(parts.items ?? [])];
+}
+
+type Evaluators = {
+  readonly [K in Expression['is']]: (expression: Extract<Expression, { is: K }>, scope: Scope) => unknown;
+};
+
+const evaluators: Evaluators = {
+  literal: ({ value }) => value,
+  name: ({ name }, scope) => variable(name, scope),
+  member: ({ of, name }, scope) => member(evaluate(of, scope), name),
+  index: ({ of, at }, scope) => index(evaluate(of, scope), evaluate(at, scope)),
+  list: ({ items }, scope) => items.map((item) => evaluate(item, scope)),
+  unary: ({ operator, of }, scope) => unary(operator, evaluate(of, scope)),
+  binary: (expression, scope) => binary(expression, scope),
+  conditional: ({ test, yes, no }, scope) => evaluate(asBoolean(evaluate(test, scope)) ? yes : no, scope),
+  call: (expression, scope) => call(expression, scope),
+};
+
 function evaluate(expression: Expression, scope: Scope): unknown {
-  switch (expression.is) {
-    case 'literal':
-      return expression.value;
-    case 'name':
-      if (!(expression.name in scope)) throw new CelError(`undeclared reference to '${expression.name}'`);
-      return scope[expression.name];
-    case 'member':
-      return member(evaluate(expression.of, scope), expression.name);
-    case 'index':
-      return index(evaluate(expression.of, scope), evaluate(expression.at, scope));
-    case 'list':
-      return expression.items.map((item) => evaluate(item, scope));
-    case 'unary':
-      return unary(expression.operator, evaluate(expression.of, scope));
-    case 'binary':
-      return binary(expression, scope);
-    case 'conditional':
-      return evaluate(asBoolean(evaluate(expression.test, scope)) ? expression.yes : expression.no, scope);
-    case 'call':
-      return call(expression, scope);
-  }
+  const evaluator = evaluators[expression.is] as (expression: Expression, scope: Scope) => unknown;
+  return evaluator(expression, scope);
+}
+
+function variable(name: string, scope: Scope): unknown {
+  if (!(name in scope)) throw new CelError(`undeclared reference to '${name}'`);
+  return scope[name];
 }
 
 function member(target: unknown, name: string): unknown {
@@ -131,51 +126,51 @@ function logic(left: () => boolean, right: () => boolean, decisive: boolean): bo
   throw failure;
 }
 
-function binary(expression: Expression & { is: 'binary' }, scope: Scope): unknown {
-  const { operator } = expression;
+const comparisons: Readonly<Record<string, (left: unknown, right: unknown) => boolean>> = {
+  '==': same,
+  '!=': (left, right) => !same(left, right),
+  in: (left, right) =>
+    Array.isArray(right) ? right.some((item) => same(item, left)) : isDict(right) && asText(left) in right,
+  '<': (left, right) => compare(left, right) < 0,
+  '<=': (left, right) => compare(left, right) <= 0,
+  '>': (left, right) => compare(left, right) > 0,
+  '>=': (left, right) => compare(left, right) >= 0,
+};
+
+function binary({ operator, left, right }: Expression & { is: 'binary' }, scope: Scope): unknown {
   const side = (of: Expression) => () => asBoolean(evaluate(of, scope));
-  if (operator === '&&') return logic(side(expression.left), side(expression.right), false);
-  if (operator === '||') return logic(side(expression.left), side(expression.right), true);
-  const left = evaluate(expression.left, scope);
-  const right = evaluate(expression.right, scope);
-  switch (operator) {
-    case '==':
-      return same(left, right);
-    case '!=':
-      return !same(left, right);
-    case 'in':
-      return Array.isArray(right) ? right.some((item) => same(item, left)) : isDict(right) && asText(left) in right;
-    case '<':
-      return compare(left, right) < 0;
-    case '<=':
-      return compare(left, right) <= 0;
-    case '>':
-      return compare(left, right) > 0;
-    case '>=':
-      return compare(left, right) >= 0;
-    default:
-      return arithmetic(operator, left, right);
-  }
+  if (operator === '&&') return logic(side(left), side(right), false);
+  if (operator === '||') return logic(side(left), side(right), true);
+  const [first, second] = [evaluate(left, scope), evaluate(right, scope)];
+  return comparisons[operator]?.(first, second) ?? arithmetic(operator, first, second);
 }
 
+const calculations: Readonly<Record<string, (left: number, right: number) => number>> = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '*': (left, right) => left * right,
+  '/': (left, right) => quotient(left, right),
+  '%': (left, right) => left % nonZero(right),
+};
+
 function arithmetic(operator: string, left: unknown, right: unknown): unknown {
-  if (operator === '+' && typeof left === 'string' && typeof right === 'string') return left + right;
-  if (operator === '+' && Array.isArray(left) && Array.isArray(right))
-    return [...(left as unknown[]), ...(right as unknown[])];
-  if (typeof left !== 'number' || typeof right !== 'number') throw new CelError('no such overload');
-  if ((operator === '/' || operator === '%') && right === 0) throw new CelError('division by zero');
-  switch (operator) {
-    case '+':
-      return left + right;
-    case '-':
-      return left - right;
-    case '*':
-      return left * right;
-    case '/':
-      return Number.isInteger(left) && Number.isInteger(right) ? Math.trunc(left / right) : left / right;
-    default:
-      return left % right;
+  if (operator === '+') {
+    if (typeof left === 'string' && typeof right === 'string') return left + right;
+    if (Array.isArray(left) && Array.isArray(right)) return [...(left as unknown[]), ...(right as unknown[])];
   }
+  if (typeof left !== 'number' || typeof right !== 'number') throw new CelError('no such overload');
+  return calculations[operator]?.(left, right);
+}
+
+function nonZero(value: number): number {
+  if (value === 0) throw new CelError('division by zero');
+  return value;
+}
+
+/** JSON does not tell 2 from 2.0: two whole numbers are divided as integers. */
+function quotient(left: number, right: number): number {
+  const exact = left / nonZero(right);
+  return Number.isInteger(left) && Number.isInteger(right) ? Math.trunc(exact) : exact;
 }
 
 function call({ name, of, args }: Expression & { is: 'call' }, scope: Scope): unknown {
