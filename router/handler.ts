@@ -39,6 +39,7 @@ interface Open {
 export class Handler {
   readonly #options: HandlerOptions;
   readonly #open = new Set<Open>();
+  #bodyBytes = 0;
   #stopping = false;
   #onDrained: (() => void) | undefined;
 
@@ -107,19 +108,23 @@ export class Handler {
       answer.own.push('allow', 'POST');
       throw routerErrors('wrong-method', { method: request.method ?? '', path: path.slice(0, 200), allowed: 'POST' });
     }
-    this.#admit();
+    this.#admit(Number(request.headers['content-length'] ?? 0));
     checkContentType(request);
     const bytes = await readBody(request, room.limits.bodyBytes);
     open.bytesIn = bytes.length;
+    this.#bodyBytes += bytes.length;
     open.job = acceptJob(this.#options, request, bytes, open);
     open.error = await serveJob(room, open.job, path);
   }
 
-  #admit(): void {
+  #admit(bodyBytes: number): void {
     const { room, directory } = this.#options;
-    const limit = room.limits.requestsInFlight;
+    const { requestsInFlight, bodyBytesInFlight } = room.limits;
     if (this.#stopping) throw routerErrors('stopping', {});
-    if (this.#open.size > limit) throw routerErrors('overloaded', { limit });
+    if (this.#open.size > requestsInFlight) throw routerErrors('overloaded', { has: `${requestsInFlight} requests` });
+    if (this.#bodyBytes + bodyBytes > bodyBytesInFlight) {
+      throw routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
+    }
     const why = directory.notReady;
     if (why !== undefined) throw routerErrors('not-ready', { why });
   }
@@ -137,6 +142,7 @@ export class Handler {
   #close(open: Open): void {
     open.answer.onLeave(undefined);
     this.#open.delete(open);
+    this.#bodyBytes -= open.bytesIn;
     this.#account(open);
     if (this.#open.size === 0) this.#onDrained?.();
   }

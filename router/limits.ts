@@ -3,6 +3,8 @@ export interface Limits {
   readonly bodyBytes: number;
   readonly headerBytes: number;
   readonly requestsInFlight: number;
+  /** All bodies that are held at one moment. */
+  readonly bodyBytesInFlight: number;
   readonly connections: number;
   /** From the first byte of a request to its last. */
   readonly requestMs: number;
@@ -32,6 +34,7 @@ export const defaultLimits: Limits = {
   bodyBytes: 64 * 1024 * 1024,
   headerBytes: 32 * 1024,
   requestsInFlight: 20_000,
+  bodyBytesInFlight: 1024 * 1024 * 1024,
   connections: 50_000,
   requestMs: 60_000,
   connectMs: 3000,

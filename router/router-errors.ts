@@ -101,8 +101,7 @@ export const routerErrors = table({
   overloaded: {
     status: 503,
     retryable: true,
-    says: (m: { limit: number }) =>
-      `the router already has ${m.limit} requests in flight; retry later, or run more routers`,
+    says: (m: { has: string }) => `the router already has ${m.has} in flight; retry later, or run more routers`,
   },
   stopping: {
     status: 503,
