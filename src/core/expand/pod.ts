@@ -10,6 +10,7 @@ import { annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { drainHook, drainOrder } from './drain.js';
 import { kvFingerprint } from './fingerprint.js';
+import { usesHostNetwork } from './host-ports.js';
 import { noteAdditions, pinnedRevision } from './notes.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { modeOf, podsOf, servingAsRun } from './serving.js';
@@ -47,6 +48,7 @@ export function expandPod(pod: Pod, context: PodContext): ExpandedPod {
   const reading = readPod(draft.object as unknown as Pod, context.profiles);
   if (reading) identify(run, reading);
   mapScheduler(run);
+  warnOfHiddenPorts(run, reading);
   noteAdditions(draft, run.reasons, ['', role]);
   return { object: draft.object as unknown as Pod, patch: draft.patch, reasons: run.reasons, warnings: run.warnings };
 }
@@ -78,7 +80,8 @@ function completeTemplate({ draft, role, context, reasons, warnings }: Run, serv
   if (!reading) return;
   const whole = readServing(servingAsRun(serving, profiles, settings), profiles);
   const peers = whole.roles.flatMap(podsOf);
-  const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined };
+  const roleIndex = whole.roles.find(({ name }) => name === role)?.index ?? 0;
+  const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined, roleIndex };
   reasons.push(...completePod(subject, draft, [], role, () => readPod(pod, profiles)));
 }
 
@@ -170,6 +173,16 @@ function mapScheduler({ draft, role, context, reasons, warnings }: Run): void {
   reasons.push(reasonFor('scheduler', role, 'schedulerName', instead, { by: 'tandem', because, source: undefined }));
   warnings.push(
     `spec.schedulerName ${asked} is replaced by ${instead} (setting schedulerNames); install ${asked} and remove the setting to have it used`,
+  );
+}
+
+/** Declared ports keep pods of the host network apart; what a command hides cannot be declared. */
+function warnOfHiddenPorts({ warnings }: Run, reading: PodReading | undefined): void {
+  if (!reading || !usesHostNetwork(reading.spec) || reading.engine.reading !== 'opaque') return;
+  if (listAt(reading.container, 'ports').length > 0) return;
+  warnings.push(
+    `${reading.containerPath}: the pod uses the host network and its command cannot be read, so no port is declared and two ` +
+      'such pods may meet on one node; declare containerPorts, or add a required podAntiAffinity',
   );
 }
 

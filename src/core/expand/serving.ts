@@ -90,7 +90,7 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
       const { pod, template } = templateOf(role, place);
       if (!pod || !template) continue;
       const terse = plan.roles.some((planned) => planned.role.index === role.index && planned.place === place);
-      const subject = { reading: pod, template, peers, profiles, settings, terse };
+      const subject = { reading: pod, template, peers, profiles, settings, terse, roleIndex: role.index };
       const read = () => {
         const again = readServing(draft.object as unknown as ModelServing, profiles).roles[role.index];
         return again && templateOf(again, place).pod;

@@ -2,6 +2,7 @@ import type { Container } from '../../api/kube.js';
 import { isObject } from '../../base/json.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
 import { listAt, objectAt, textAt } from '../reading/shape.js';
+import { usesHostNetwork } from './host-ports.js';
 import type { Addition, Because, Place, Subject } from './types.js';
 
 /** Where the engine container stands in its template. */
@@ -17,7 +18,7 @@ export function profilesOf({ reading }: Subject): readonly (AcceleratorProfile |
 /** Whether a wish of a profile is meant for this pod. */
 export function applies(when: When | undefined, { reading, terse }: Subject): boolean {
   if (when === undefined) return true;
-  const hostNetwork = (reading.spec as { hostNetwork?: unknown }).hostNetwork === true;
+  const hostNetwork = usesHostNetwork(reading.spec);
   return [
     when.side === undefined || when.side === reading.side,
     when.place === undefined || when.place === reading.place,

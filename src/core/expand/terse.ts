@@ -5,6 +5,7 @@ import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
 import type { PodPlace, PodReading, RoleReading, Side } from '../reading/types.js';
 import { annotationPath, annotationsOf, type Choice, chooseProfiles } from './choose-profiles.js';
+import { portShift, usesHostNetwork } from './host-ports.js';
 import { fillJson, fillText, type Values } from './placeholders.js';
 import { readTerseSize, type TerseSize } from './terse-size.js';
 import type { Addition, ExpandProblem, ExpandSettings } from './types.js';
@@ -118,11 +119,11 @@ export function terseArguments(terse: TerseRole, all: readonly TerseRole[]): rea
   const made = [
     ...choice.engine.terse.args
       .filter((wish) => isMeant(wish, terse, all))
-      .flatMap((wish) => group(wish, values, size) ?? [])
+      .flatMap((wish) => group(wish, values, terse) ?? [])
       .map((words) => ({ by: choice.engine.name, ...words })),
     ...connectorArgs
       .filter((wish) => isMeant(wish, terse, all))
-      .flatMap((wish) => group(wish, values, size) ?? [])
+      .flatMap((wish) => group(wish, values, terse) ?? [])
       .map((words) => ({ by: choice.connector?.name ?? '', ...words })),
     ...groups(size.words).map((value) => ({
       by: 'tandem',
@@ -156,8 +157,11 @@ function isMeant({ when = {} }: TerseArgument, terse: TerseRole, all: readonly T
   return Object.entries(when).every(([key, wanted]) => actual[key as keyof typeof when] === wanted);
 }
 
-function group(wish: TerseArgument, values: Values, { flags }: TerseSize) {
-  const value = wish.value === undefined ? undefined : fillText(wish.value, values);
+function group(wish: TerseArgument, values: Values, terse: TerseRole) {
+  const { flags } = terse.size;
+  const isPort = wish.flag !== undefined && wish.flag === terse.choice.engine.flags.dataParallelPort;
+  const filled = wish.value === undefined ? undefined : fillText(wish.value, values);
+  const value = isPort ? String(Number(filled) + shiftOf(terse)) : filled;
   if (isComputed(value)) return undefined;
   const taken = wish.flag === undefined ? flags.positional.length > 0 : flags.args.has(wish.flag);
   if (taken || (value === wish.unless && value !== undefined)) return undefined;
@@ -219,12 +223,25 @@ function portOf({ size, choice }: TerseRole): number {
   return Number(size.flags.args.get('port')) || choice.engine.port;
 }
 
-function kvTransferConfig({ side, choice }: TerseRole, values: Values): string {
+function kvTransferConfig(terse: TerseRole, values: Values): string {
+  const { side, choice } = terse;
   const { connector } = choice;
   if (side === 'aggregated' || connector?.config === undefined) return '';
   const config = fillJson(connector.config[side], values) as Record<string, unknown>;
-  return JSON.stringify(connector.engineId === 'pod' ? { ...config, engine_id: '$(POD_NAME)' } : config);
+  const id = connector.engineId === 'pod' ? { engine_id: '$(POD_NAME)' } : {};
+  return JSON.stringify({ ...config, ...movedPorts(terse, config), ...id });
 }
+
+/** Members of the configuration that hold a port of the role's own block under `hostNetwork`. */
+function movedPorts(terse: TerseRole, config: Record<string, unknown>): Record<string, unknown> {
+  const names = (terse.choice.connector?.ports ?? []).flatMap(({ movable, fromConfig }) =>
+    movable && fromConfig !== undefined ? [fromConfig] : [],
+  );
+  return Object.fromEntries(names.map((name) => [name, String(Number(config[name]) + shiftOf(terse))]));
+}
+
+const shiftOf = ({ role, place }: TerseRole): number =>
+  portShift(usesHostNetwork((place === 'entry' ? role.template : role.workerTemplate)?.spec), role.index);
 
 /** Image and command of the engine container: the installation's image, else the profile's. */
 export function programOf(

@@ -42,6 +42,8 @@ export interface Subject {
   readonly peers: readonly PodReading[];
   readonly profiles: Profiles;
   readonly settings: ExpandSettings;
+  /** Position of the role in its serving: decides its block of ports under `hostNetwork`. */
+  readonly roleIndex: number;
   /** The engine container was made by the terse form, in this run. */
   readonly terse: boolean;
 }

@@ -147,6 +147,10 @@ export const engineSchema = Type.Object(
         pipelineParallel: text(),
         dataParallel: text(),
         dataParallelLocal: Type.Optional(text()),
+        /** With this flag each local data-parallel rank has an API port of its own, counted from the engine's port. */
+        apiForEachRank: Type.Optional(text()),
+        /** Flag with the port where the ranks of other pods report to the entry pod. */
+        dataParallelPort: Type.Optional(text()),
         contextParallel: Type.Optional(text()),
         nodes: Type.Optional(text()),
         /** With this flag the data-parallel ranks live inside the tensor-parallel world (SGLang's DP attention). */
@@ -269,6 +273,10 @@ export const connectorSchema = Type.Object(
             fromEnv: Type.Optional(text()),
             fromConfig: Type.Optional(text()),
             fromFlag: Type.Optional(text()),
+            /** The engine opens further ports after this one: one for each data-parallel rank of the pod, or for each device. */
+            oneForEach: Type.Optional(Type.Union([Type.Literal('dataParallelRank'), Type.Literal('device')])),
+            /** The other side learns the number with each transfer, so under `hostNetwork` every role may have its own. */
+            movable: Type.Optional(Type.Literal(true)),
             ...reasoned,
           },
           closed,

@@ -28,6 +28,7 @@ export function readEngine(
     servedNames: servedNames.length > 0 ? servedNames : model === undefined ? [] : [model],
     host: flag('host'),
     port: whole(flag('port')) ?? profile.port,
+    apiPorts: apiPorts(profile, flag, args),
     ...parallelism(profile.flags, flag, args, workerReplicas),
   };
 }
@@ -37,6 +38,20 @@ const textOf = (value: string | true | undefined): string | undefined =>
 
 function whole(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,9}$/.test(text) && Number(text) > 0 ? Number(text) : undefined;
+}
+
+/** More ranks than this are in no pod. */
+const mostRanks = 64;
+
+function apiPorts(
+  { flags, port }: EngineProfile,
+  flag: (name: string | undefined) => string | undefined,
+  args: ReadonlyMap<string, unknown>,
+): readonly number[] {
+  const first = whole(flag('port')) ?? port;
+  const each = flags.apiForEachRank !== undefined && args.has(flags.apiForEachRank);
+  const ranks = each ? (whole(flag(flags.dataParallelLocal)) ?? 1) : 1;
+  return Array.from({ length: Math.min(ranks, mostRanks) }, (_, rank) => first + rank);
 }
 
 function parallelism(

@@ -71,6 +71,8 @@ export interface EngineReading {
   readonly servedNames: readonly string[];
   readonly host: string | undefined;
   readonly port: number;
+  /** `port`, and where every local rank is balanced from outside, one port for each of them. */
+  readonly apiPorts: readonly number[];
   readonly tensorParallel: number;
   readonly pipelineParallel: number;
   /** Global data-parallel size; 1 when not given. */

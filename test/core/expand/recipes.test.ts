@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { Container } from '../../../src/api/kube.js';
 import type { ModelServing, PodTemplate } from '../../../src/api/types.js';
 import { describeExpandProblem } from '../../../src/cli/expand-report.js';
+import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
@@ -54,6 +55,27 @@ const recipes: Readonly<Record<string, Recipe>> = {
     ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'mooncake-v1' },
     prefill: { tp: 8, dp: 2 },
     decode: { tp: 2, dp: 16, pods: 2 },
+  },
+  'vllm-nixl-host-network': {
+    source: 'B.9, C-27',
+    title: 'on the host network every port of a range is declared, and each role has a block of its own',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'nixl' },
+    prefill: { tp: 2, spec: { hostNetwork: true } },
+    decode: { tp: 2, dp: 4, args: '--port 8100', spec: { hostNetwork: true } },
+  },
+  'vllm-ascend-host-network': {
+    source: 'B.4, B.9, C-26, C-27',
+    title: 'kv_port blocks of two roles that may share a node do not overlap, nor meet the random range',
+    ...{ accelerator: 'ascend910', engine: 'vllm-ascend', connector: 'mooncake-v1' },
+    prefill: { tp: 4, spec: { hostNetwork: true } },
+    decode: { tp: 2, dp: 2, args: '--port 8100', spec: { hostNetwork: true } },
+  },
+  'vllm-external-balance': {
+    source: 'A.1.4, B.9, C-36',
+    title: 'ranks balanced from outside: a port and a probe for each',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'nixl' },
+    prefill: { tp: 1, dp: 2, args: '--data-parallel-external-lb --data-parallel-size-local 2' },
+    decode: { tp: 1, dp: 4, args: '--data-parallel-external-lb --data-parallel-size-local 4' },
   },
   'sglang-pods': {
     source: 'B.7',
@@ -124,13 +146,16 @@ function templateFacts(template: PodTemplate | undefined, container: Container |
       ({ name, value, valueFrom }) => `${name}=${value ?? `<${valueFrom?.fieldRef?.fieldPath}>`}`,
     ),
     limits: container?.resources?.limits,
-    ports: container?.ports?.map(({ name, containerPort }) => `${name} ${containerPort}`),
+    ports: container?.ports?.map(({ name, containerPort, hostPort }) =>
+      [name ?? '-', containerPort, ...(hostPort ? ['on the host'] : [])].join(' '),
+    ),
     mounts: container?.volumeMounts?.map(({ name, mountPath }) => `${mountPath} <- ${mounted(name)}`),
     capabilities: container?.securityContext?.capabilities?.add,
     labels: template?.metadata?.labels,
     probes: (['startupProbe', 'readinessProbe', 'livenessProbe'] as const).flatMap((probe) => {
-      const asked = container?.[probe]?.httpGet;
-      return asked ? [`${probe} ${asked.path}:${asked.port}`] : [];
+      const { httpGet, exec } = container?.[probe] ?? {};
+      if (exec) return [`${probe} ${exec.command?.slice(3).join(' ')}`];
+      return httpGet ? [`${probe} ${httpGet.path}:${httpGet.port}`] : [];
     }),
   };
 }
@@ -242,5 +267,43 @@ t.test('roles of several pods', async (t) => {
     const [read] = readServing(object, profiles).roles;
     t.equal(read?.worker?.servesHttp, true);
     t.ok(read?.worker?.container.readinessProbe);
+  });
+});
+
+t.test('the host network', async (t) => {
+  const role = (name: string, more: object = {}) => ({
+    name,
+    entryTemplate: {
+      spec: { hostNetwork: true, containers: [{ name: 'e', image: 'vllm/vllm-openai:v0.11.2', ...more }] },
+    },
+  });
+  const nixl = ['m', '--kv-transfer-config', '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'];
+  const portsOf = (serving: ModelServing) =>
+    readServing(expandServing(serving, profiles, settings).object, profiles).roles.map(({ pod }) =>
+      (pod?.container.ports ?? []).map(({ containerPort }) => containerPort),
+    );
+  t.test('roles with different API ports may share a node, whatever else they open', async (t) => {
+    const names = ['prefill', 'decode', 'prefill-b', 'decode-b'];
+    const roles = names.map((name, index) =>
+      role(name, { args: [...nixl, '-dp', '8', '--port', String(8000 + index)] }),
+    );
+    const all = portsOf(servingOf(JSON.stringify(roles)));
+    t.same(
+      all.map(({ length }) => length),
+      [9, 9, 9, 9],
+    );
+    t.equal(new Set(all.flat()).size, 36, 'no two overlap');
+  });
+  t.test('a port that the user chose stands, and is declared as chosen', async (t) => {
+    const env = [{ name: 'VLLM_NIXL_SIDE_CHANNEL_PORT', value: '7000' }];
+    t.same(portsOf(servingOf(JSON.stringify([role('decode', { args: nixl, env })]))), [[8000, 7000]]);
+  });
+  t.test('a command that cannot be read is told to whoever creates the pod', async (t) => {
+    const { entryTemplate } = role('decode', {
+      command: ['/start.sh'],
+      resources: { limits: { 'nvidia.com/gpu': 1 } },
+    });
+    const { warnings } = expandPod({ metadata: {}, spec: entryTemplate.spec }, { profiles, settings });
+    t.match(warnings, [/^spec\.containers\[0\]: the pod uses the host network .*; declare containerPorts, or add/]);
   });
 });

@@ -1,4 +1,5 @@
 import type { WantedEnv } from '../../profiles/types.js';
+import { portShift, usesHostNetwork } from '../host-ports.js';
 import { applies, because, engineAt, envEntry, profilesOf } from '../subject.js';
 import type { Addition, Step, Subject } from '../types.js';
 
@@ -16,7 +17,8 @@ export const environment: Step = {
 
 function entry(subject: Subject, by: string, wish: WantedEnv): Addition {
   const peer = wish.fieldPath === undefined ? peerValue(subject, wish.name) : undefined;
-  const value = peer === undefined ? wish : { name: wish.name, value: peer };
+  const own = ownPort(subject, wish) ?? peer;
+  const value = own === undefined ? wish : { name: wish.name, value: own };
   return {
     kind: 'entry',
     list: [...engineAt(subject), 'env'],
@@ -24,6 +26,14 @@ function entry(subject: Subject, by: string, wish: WantedEnv): Addition {
     value: envEntry(value),
     ...because(by, wish),
   };
+}
+
+/** Under `hostNetwork` a role has its own block of ports. */
+function ownPort(subject: Subject, { name, value }: WantedEnv): string | undefined {
+  const { reading, roleIndex } = subject;
+  const port = reading.connector?.profile?.ports?.find(({ fromEnv, movable }) => movable && fromEnv === name);
+  if (port === undefined || !usesHostNetwork(reading.spec)) return undefined;
+  return String((Number(value) || port.port) + portShift(true, roleIndex));
 }
 
 /** Both sides of a pair need one value, so a value that the user gave to a peer counts more than the profile's. */

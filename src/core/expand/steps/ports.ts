@@ -1,47 +1,94 @@
 import type { WantedPort } from '../../profiles/types.js';
 import { listAt, textAt, valueAt } from '../../reading/shape.js';
+import type { PodReading } from '../../reading/types.js';
+import { usesHostNetwork } from '../host-ports.js';
 import { applies, because, engineAt } from '../subject.js';
-import type { Addition, Step, Subject } from '../types.js';
+import type { Addition, Because, Step, Subject } from '../types.js';
 
-/** Ports that the engine listens on: not needed to reach it, but what people, policies and checks look at. */
+/**
+ * Ports that the engine listens on. On the pod network they are what people, policies and checks look at, and the first
+ * of a range stands for it; on the host network the scheduler keeps pods with one port apart, so each port is declared.
+ */
 export const ports: Step = {
   name: 'ports',
   additions: (subject) => {
     const { engine, connector } = subject.reading;
     if (engine.reading === 'opaque') return [];
-    const own: Addition = port(subject, 'http', engine.port, {
-      by: engine.profile.name,
-      because: 'the port of the engine',
-      source: 'pd-protocols B.9',
-    });
     const profile = connector?.profile;
     const wanted = (profile?.ports ?? []).filter(({ when }) => applies(when, subject));
-    const api = subject.reading.servesHttp ? [own] : [];
-    const transfer = wanted.map((wish) =>
-      port(subject, wish.name, numberOf(subject, wish), because(profile?.name ?? '', wish)),
-    );
-    return [...api, ...transfer];
+    const transfer = wanted.flatMap((wish) => range(subject, wish, because(profile?.name ?? '', wish)));
+    return [...api(subject), ...meetingPoint(subject), ...transfer];
   },
 };
 
-function port(
-  subject: Subject,
-  name: string,
-  containerPort: number,
-  why: { by: string; because: string; source?: string | undefined },
-): Addition {
+/** The API; with ranks that are balanced from outside each has a port of its own. */
+function api(subject: Subject): readonly Addition[] {
+  const { engine, servesHttp } = subject.reading;
+  if (!servesHttp) return [];
+  return engine.apiPorts.map((number, rank) =>
+    port(subject, rank === 0 ? 'http' : `http-${rank}`, number, {
+      by: engine.profile.name,
+      because: rank === 0 ? 'the port of the engine' : 'the port of a data-parallel rank that is balanced from outside',
+      source: rank === 0 ? 'pd-protocols B.9' : 'pd-protocols B.9, C-36',
+    }),
+  );
+}
+
+/** Where the data-parallel ranks of other pods report. */
+function meetingPoint(subject: Subject): readonly Addition[] {
+  const { engine, place } = subject.reading;
+  const flag = engine.profile.flags.dataParallelPort;
+  const number = flag === undefined ? undefined : whole(engine.args.get(flag));
+  if (number === undefined || place === 'worker') return [];
+  const why = {
+    by: engine.profile.name,
+    because: 'the ranks of the other pods report there',
+    source: 'pd-protocols B.9',
+  };
+  return [port(subject, 'dp-rpc', number, why)];
+}
+
+function range(subject: Subject, wish: WantedPort, why: Because): readonly Addition[] {
+  const first = numberOf(subject.reading, wish);
+  const numbers = usesHostNetwork(subject.reading.spec) ? countOf(subject.reading, wish) : 1;
+  return Array.from({ length: Math.min(numbers, longest) }, (_, index) =>
+    port(subject, index === 0 ? wish.name : undefined, first + index, why),
+  );
+}
+
+/** More devices than this are in no node. */
+const longest = 64;
+
+function countOf({ engine, devices }: PodReading, { oneForEach }: WantedPort): number {
+  if (oneForEach === 'device') return Math.max(1, devices.count);
+  if (oneForEach === undefined) return 1;
+  const local = whole(engine.args.get(engine.profile.flags.dataParallelLocal ?? ''));
+  return local ?? engine.dataParallel;
+}
+
+function port(subject: Subject, name: string | undefined, containerPort: number, why: Because): Addition {
   const taken = listAt(subject.reading.container, 'ports').some((other) => textAt(other, 'name') === name);
-  const value = taken ? { containerPort, protocol: 'TCP' } : { name, containerPort, protocol: 'TCP' };
+  const named = name === undefined || taken ? {} : { name };
+  // What Kubernetes itself would write: on the host network every port of a container is one of the node.
+  const host = usesHostNetwork(subject.reading.spec) ? { hostPort: containerPort } : {};
+  const value = { ...named, containerPort, ...host, protocol: 'TCP' };
   return { kind: 'entry', list: [...engineAt(subject), 'ports'], key: 'containerPort', value, ...why };
 }
 
 /** The number in use: from environment, KV-transfer configuration or flag, where the pod moves it. */
-function numberOf({ reading }: Subject, { port: usual, fromEnv, fromConfig, fromFlag }: WantedPort): number {
-  const { env, engine, connector } = reading;
+function numberOf(
+  { env, engine, connector }: PodReading,
+  { port: usual, fromEnv, fromConfig, fromFlag }: WantedPort,
+): number {
   const said: readonly unknown[] = [
     fromEnv && env.get(fromEnv)?.value,
     fromConfig && valueAt(connector?.own, fromConfig),
     fromFlag && engine.args.get(fromFlag),
   ];
-  return said.map(Number).find((number) => Number.isInteger(number) && number > 0 && number < 65_536) ?? usual;
+  return said.map(whole).find((number) => number !== undefined) ?? usual;
+}
+
+function whole(said: unknown): number | undefined {
+  const number = typeof said === 'string' || typeof said === 'number' ? Number(said) : Number.NaN;
+  return Number.isInteger(number) && number > 0 && number < 65_536 ? number : undefined;
 }

@@ -15,7 +15,7 @@ export const probes: Step = {
     const asked = handlerOf(container.livenessProbe) ?? handlerOf(container.readinessProbe);
     if ((engine.reading === 'opaque' || !servesHttp) && asked === undefined) return [];
     const { path, periodSeconds, timeoutSeconds, failureThreshold, loadBudgetSeconds } = engine.profile.probes;
-    const handler = asked ?? { httpGet: { path, port: engine.port } };
+    const handler = asked ?? question(path, engine.apiPorts);
     const pace = { periodSeconds, timeoutSeconds };
     const startup = { ...handler, ...pace, failureThreshold: Math.ceil(loadBudgetSeconds / periodSeconds) };
     return [
@@ -35,6 +35,20 @@ export const probes: Step = {
     ];
   },
 };
+
+/** A pod is ready when every rank that answers on a port of its own is. */
+function question(path: string, ports: readonly number[]): Record<string, unknown> {
+  const [port] = ports;
+  if (ports.length === 1) return { httpGet: { path, port } };
+  return { exec: { command: ['python3', '-c', askAll, path, ...ports.map(String)] } };
+}
+
+/** Probes know one port each; python3 is in every engine image, curl is not. */
+const askAll = [
+  'import os,sys,urllib.request as u',
+  'ip=os.environ.get("POD_IP") or "127.0.0.1"',
+  '[u.urlopen("http://%s:%s%s"%("[%s]"%ip if ":" in ip else ip,p,sys.argv[1]),timeout=4).read() for p in sys.argv[2:]]',
+].join('\n');
 
 function probe(subject: Subject, field: string, value: object, because: string): Addition {
   const { name, probes: profile } = subject.reading.engine.profile;
