@@ -31,8 +31,10 @@ export async function clearDefinition(ctx: ApiContext, name: string): Promise<vo
   const definition = ctx.store.get(definitionBucket, name);
   if (definition?.metadata.deletionTimestamp === undefined) return;
   const bucket = definedBucket(definition);
-  await deleteAll(ctx, bucket, ctx.store.list(bucket));
-  if (ctx.store.list(bucket).length === 0) await dropFinalizer(ctx, definitionBucket, definition, definitionCleanup);
+  const objects = ctx.store.list(bucket);
+  // Each object that goes brings us back here, after its dependents: they are judged while its kind is still served.
+  if (objects.length > 0) await deleteAll(ctx, bucket, objects);
+  else await dropFinalizer(ctx, definitionBucket, definition, definitionCleanup);
 }
 
 async function deleteAll(ctx: ApiContext, bucket: string, objects: readonly Obj[]): Promise<void> {

@@ -38,7 +38,7 @@ type Work = { readonly do: 'owners' | 'namespace' | 'definition'; readonly id: s
 class GarbageCollector {
   readonly #ctx: ApiContext;
   readonly #graph = new OwnerGraph();
-  /** Insertion order is working order; a piece that waits already is not added again. */
+  /** Insertion order is working order; a piece that waits already waits once. */
   readonly #queue = new Map<string, Work>();
   readonly #retries = new Set<NodeJS.Timeout>();
   #running: Promise<void> | undefined;
@@ -82,7 +82,10 @@ class GarbageCollector {
   }
 
   #add(what: Work['do'], id: string): void {
-    this.#queue.set(`${what} ${id}`, { do: what, id });
+    const key = `${what} ${id}`;
+    // To the end: a definition is only looked at again after the dependents of its objects.
+    this.#queue.delete(key);
+    this.#queue.set(key, { do: what, id });
     if (!this.#stopped) this.#running ??= this.#run();
   }
 

@@ -18,6 +18,7 @@ import { WebhookChain } from './admission/webhook-chain.js';
 import type { UserInfo } from './call.js';
 import type { ApiContext } from './context.js';
 import { establishDefinitions } from './crd/establish.js';
+import { limitEvents } from './event-limit.js';
 import { Exchange } from './exchange.js';
 import { startCollector } from './garbage-collector.js';
 import { kubeconfigFor } from './kubeconfig.js';
@@ -62,6 +63,7 @@ export interface ApiServer extends Running {
 }
 
 const dayMs = 86_400_000;
+const idleConnectionMs = 180_000;
 const validityMs = 365 * dayMs;
 const admin: UserInfo = { username: 'lab-admin', uid: 'lab-admin', groups: ['system:masters', 'system:authenticated'] };
 
@@ -77,6 +79,8 @@ export async function startApiServer(options: ApiServerOptions, signal: AbortSig
   const server = createServer({ key: tls.key, cert: tls.certificate }, (request, response) => {
     void answer(request, response);
   });
+  // Clients keep idle connections; what closes first must be theirs, or a request meets a reset.
+  server.keepAliveTimeout = idleConnectionMs;
   server.on('tlsClientError', (error) => logger.debug({ error: error.message }, 'a client ended the TLS handshake'));
   let stopped: Promise<void> | undefined;
   const stop = () => {
@@ -111,12 +115,14 @@ function assemble({ logger, clock, historyLimit, resolveService }: ApiServerOpti
   const admission = new WebhookChain({ store, logger, signal, resolveService });
   const ctx: ApiContext = { store, registry: new Registry(), admission, logger, now: () => clock.now() };
   const stopEstablishing = establishDefinitions(ctx);
+  const stopLimiting = limitEvents(store);
   const collector = startCollector(ctx);
   createInitialNamespaces(ctx);
   return {
     ctx,
     async stop() {
       stopEstablishing();
+      stopLimiting();
       await collector.stop();
       admission.close();
     },

@@ -119,6 +119,39 @@ t.test('definitions with what the lab cannot judge are refused when they are wri
   });
 });
 
+t.test('a definition takes its objects with it, and they their dependents', async (t) => {
+  const { api } = await started(t);
+  const group = 'lab.tandem.dev';
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  await api.ask('POST', definitions, {
+    body: {
+      metadata: { name: `things.${group}` },
+      spec: {
+        group,
+        scope: 'Namespaced',
+        names: { plural: 'things', kind: 'Thing' },
+        versions: [{ name: 'v1', served: true, storage: true, schema }],
+      },
+    },
+  });
+  for (const name of ['a', 'b', 'c']) {
+    const { body } = await api.ask('POST', `/apis/${group}/v1/namespaces/default/things`, named(name));
+    const ownerReferences = [{ apiVersion: `${group}/v1`, kind: 'Thing', name, uid: body.metadata.uid }];
+    t.equal((await api.ask('POST', maps, { body: { metadata: { name, ownerReferences } } })).status, 201);
+  }
+  const watch = await api.watch(`${maps}?watch=1`);
+  await api.ask('DELETE', `${definitions}/things.${group}`);
+  const gone = new Set<string>();
+  while (gone.size < 3) {
+    const { type, object } = await watch.next();
+    if (type === 'DELETED') gone.add(object.metadata.name);
+  }
+  watch.close();
+  t.same([...gone].sort(), ['a', 'b', 'c']);
+  t.equal((await api.ask('GET', `/apis/${group}/v1/things`)).status, 404, 'the kind is no longer served');
+});
+
 t.test('webhooks by service', async (t) => {
   await using hooks = await startWebhookServer(
     { '/mutate': () => jsonPatchAnswer([{ op: 'add', path: '/data', value: { by: 'service' } }]) },

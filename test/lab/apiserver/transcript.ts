@@ -47,7 +47,7 @@ export class Recorder {
   }
 
   #stable(value: unknown, key = ''): unknown {
-    if (Array.isArray(value)) return distinct(value.map((item) => this.#stable(item)));
+    if (Array.isArray(value)) return distinct(inOrder(value).map((item) => this.#stable(item)));
     if (typeof value === 'string') return this.#text(value, key);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(
@@ -88,3 +88,12 @@ const distinct = (list: readonly unknown[]): unknown[] => {
     return isNew;
   });
 };
+
+/** Entries of managedFields are sorted by time, which differs with the second that a run starts in. */
+function inOrder(list: readonly unknown[]): readonly unknown[] {
+  const entries = list as readonly Record<string, unknown>[];
+  if (!entries.every((entry) => typeof entry === 'object' && entry !== null && 'fieldsV1' in entry)) return list;
+  const nameOf = (entry: Record<string, unknown>) =>
+    `${entry['operation']} ${entry['manager']} ${entry['subresource'] ?? ''}`;
+  return [...entries].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
