@@ -16,6 +16,8 @@ export interface ObserveOptions {
   readonly client: KubeClient;
   readonly profiles: Profiles | (() => Profiles);
   readonly settings?: Partial<ExpandSettings>;
+  /** See `World.dialects`. */
+  readonly dialects?: readonly string[];
   readonly logger: Logger;
 }
 
@@ -58,6 +60,7 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
     // A scheduler is replaced only where it is known to be absent.
     settings: () => ({ ...settings, schedulerNames: hasVolcano() === false ? instead : {} }),
     hasVolcano,
+    ...(options.dialects && { dialects: options.dialects }),
     fallbackScheduler: instead[volcano.schedulerName] ?? defaultScheduler,
   };
   const synced = Promise.all(stores.map((store) => store.synced));

@@ -23,6 +23,8 @@ export interface World {
   /** Whether Volcano's PodGroup CRD is installed; undefined until it is known. */
   readonly hasVolcano: () => boolean | undefined;
   readonly fallbackScheduler: string;
+  /** The protocols that the router speaks, by the names of connector profiles; undefined when another router is in use. */
+  readonly dialects?: readonly string[];
 }
 
 /** The objects of one namespace; undefined until a complete list is held. */
@@ -41,6 +43,7 @@ export function contextIn(world: World, namespace: string): CheckContext {
     ...(modelServers && { modelServers }),
     ...(modelRoutes && { modelRoutes }),
     ...(hasVolcano !== undefined && { hasVolcano }),
+    ...(world.dialects && { dialects: world.dialects }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { openExtenderStores } from '../../extender/main.js';
 import { startExtender } from '../../extender/start.js';
+import { spoken } from '../../router/dialects/spoken.js';
 import { openRouterStores } from '../../router/main.js';
 import { startRouter } from '../../router/start.js';
 import { startWebhook } from '../../webhooks/start.js';
@@ -44,6 +45,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
       client,
       listen: parseAddress(options.listen),
       profiles: profiles.current,
+      dialects: [...spoken.keys()],
       ...(url === undefined ? { service: serviceOf(options.service ?? 'tandem-system/tandem-webhook') } : { url }),
       ...(scheduler !== undefined && { settings: { schedulerNames: { [volcano.schedulerName]: scheduler } } }),
       logger,

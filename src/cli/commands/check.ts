@@ -1,3 +1,4 @@
+import { spoken } from '../../../router/dialects/spoken.js';
 import type { ModelRoute, ModelServer, ModelServing } from '../../api/types.js';
 import type { CheckContext } from '../../core/checks/context.js';
 import type { Finding } from '../../core/checks/finding.js';
@@ -39,6 +40,7 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
   const context: CheckContext = {
     objects: 'complete',
     fallbackScheduler: 'default-scheduler',
+    dialects: [...spoken.keys()],
     modelServings: of<ModelServing>('ModelServing').map((serving) =>
       readServing(servingAsRun(serving, profiles, defaultExpandSettings), profiles),
     ),

@@ -8,6 +8,7 @@ import * as identity from './identity-rules.js';
 import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
 import * as platform from './platform-rules.js';
+import * as protocol from './protocol-rules.js';
 import * as rollout from './rollout-rules.js';
 import type { RouteSubject } from './route-rules.js';
 import * as route from './route-rules.js';
@@ -57,13 +58,14 @@ export const servingRules = rulesIn<ServingSubject>(
   storage,
   platform,
   lifecycle,
+  protocol,
 );
 export const serverRules = [...rulesIn<ServerSubject>(server), selectsSomething];
 export const routeRules = rulesIn<RouteSubject>(route);
 
 export type RuleFacts = Omit<Rule<never>, 'check'> & { readonly judges: readonly string[] };
 
-/** Every rule once, by code: what docs, `tandem check` and the webhook know. A code may have two rules of one meaning. */
+/** Every rule once, by code: what docs, `tandem check` and the webhook know. */
 export const allRules: readonly RuleFacts[] = [
   facts(shapeIsRight, 'ModelServing', 'ModelServer', 'ModelRoute'),
   facts(canBeExpanded, 'ModelServing'),

@@ -20,6 +20,8 @@ export interface CheckContext {
   readonly fallbackScheduler: string;
   /** False when nodes have no Ascend Docker Runtime, so driver mounts are the manifest's business. Default: it is there. */
   readonly hasAscendRuntime?: boolean;
+  /** The protocols that the router in use speaks, by the names that connector profiles give them; undefined when not known. */
+  readonly dialects?: readonly string[];
 }
 
 /** Nothing is known but the object itself. */

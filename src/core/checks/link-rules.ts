@@ -4,7 +4,7 @@ import type { ServingReading } from '../reading/types.js';
 import type { CheckContext } from './context.js';
 import type { Finding, FoundAt, Severity } from './finding.js';
 import { finding } from './finding.js';
-import { flagPath } from './reads.js';
+import { flagPath, isUpstreamMooncake } from './reads.js';
 import { apply, type Rule, rule } from './rule.js';
 import { type EngineRole, mayMatch, type ServingSubject, subjectOf } from './subject.js';
 
@@ -101,7 +101,7 @@ export const engineFits = linkRule({
 });
 
 export const nameIsServed = linkRule({
-  code: 'TND-009',
+  code: 'TND-210',
   severity: 'error',
   title: 'The engines serve the model of the ModelServer',
   because: 'the router sends that name to the engine, which answers 404 to a name it does not serve',
@@ -180,6 +180,34 @@ export const labelsMatchSides = linkRule({
   },
 });
 
+export const consumersGetNoPrefill = linkRule({
+  code: 'TND-079',
+  severity: 'error',
+  title: 'Upstream Mooncake is never asked for the work of the other side',
+  because:
+    'parameters for prefill end the process of a kv_consumer by an assertion, and those for decode that of a kv_producer',
+  source: 'pd-protocols C-79, A.2',
+  *check(link) {
+    for (const [side, wrong, engines] of [
+      ['prefillLabels', 'kv_consumer', link.prefill],
+      ['decodeLabels', 'kv_producer', link.decode],
+    ] as const) {
+      for (const engine of engines.filter((one) => isUpstreamMooncake(one) && one.connector?.role === wrong)) {
+        const path = `spec.workloadSelector.pdGroup.${side}`;
+        const both = {
+          server: { path, saw: `the role ${engine.role.name}, a ${wrong}`, want: `no ${wrong}` },
+          serving: {
+            path: engine.connector?.path ?? engine.containerPath,
+            saw: wrong,
+            want: `another kv_role: ${serverName(link)} selects it by ${side}`,
+          },
+        };
+        yield told(link, both, `correct ${side} of the ModelServer, or kv_role`, severityOf(engine, 'error'));
+      }
+    }
+  },
+});
+
 export const workersAreNotSelected = linkRule({
   code: 'TND-038',
   severity: 'error',
@@ -211,6 +239,7 @@ export const linkRules: readonly Rule<Link>[] = [
   nameIsServed,
   portIsServed,
   labelsMatchSides,
+  consumersGetNoPrefill,
   workersAreNotSelected,
 ];
 

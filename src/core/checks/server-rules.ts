@@ -174,3 +174,22 @@ export const fallbackIsKnown = serverRule({
     });
   },
 });
+
+export const sglangNeverDecodesAlone = serverRule({
+  code: 'TND-078',
+  severity: 'warning',
+  title: 'No request goes to SGLang decode alone',
+  because: 'an SGLang decode engine answers 400 to a request that no prefill was asked for',
+  source: 'pd-protocols C-78',
+  *check({ server }) {
+    const { key } = tandemKeys.fallback;
+    const isPair = server.spec.workloadSelector?.pdGroup !== undefined;
+    if (server.spec.inferenceEngine !== 'SGLang' || !isPair || server.metadata.annotations?.[key] !== 'recompute')
+      return;
+    yield finding(`metadata.annotations["${key}"]`, {
+      saw: 'recompute',
+      want: 'none or aggregated with SGLang',
+      fix: 'remove it, or run an aggregated role and set it to aggregated',
+    });
+  },
+});

@@ -80,6 +80,12 @@ const annotated =
 const lmcache = both((r) => {
   r.config = { kv_connector: 'LMCacheConnectorV1', kv_role: 'kv_both' };
 });
+const lmcachePd: Edit = ({ prefill: p, decode: d }) => {
+  p.config = { kv_connector: 'LMCacheConnectorV1', kv_role: 'kv_producer' };
+  d.config = { kv_connector: 'LMCacheConnectorV1', kv_role: 'kv_consumer' };
+  for (const r of [p, d]) Object.assign(r.extra, { discard_partial_chunks: false });
+};
+const waiting = prefill((r) => Object.assign(r.pod, { initContainers: [{ name: 'wait', image: 'busybox' }] }));
 const connector = (name: string) => both(config({ kv_connector: name }));
 
 /** One failing example per line; what passes is the unedited example of the same base. */
@@ -104,7 +110,7 @@ const failing: readonly Case[] = [
   ['TND-007', 'gpu', decode((r) => Object.assign(r, { image: 'vllm/vllm-openai:v0.11.0' }))],
   ['TND-008', 'gpu', decode(replaced({ model: 'Qwen/Qwen3-8B' }))],
   ['TND-009', 'gpu', decode(replaced({ 'served-model-name': 'other' }))],
-  ['TND-009', 'server', { model: 'other' }],
+  ['TND-210', 'server', { model: 'other' }],
   ['TND-010', 'gpu', decode(replaced({ dtype: 'float16' }))],
   ['TND-011', 'sglang', both(replaced({ 'page-size': '64' })), decode(replaced({ 'page-size': '1' }))],
   ['TND-012', 'gpu', decode(replaced({ 'disable-hybrid-kv-cache-manager': true }))],
@@ -190,6 +196,13 @@ const failing: readonly Case[] = [
     }),
   ],
   [
+    'TND-045',
+    'gpu',
+    lmcachePd,
+    decode(replaced({ 'tensor-parallel-size': '2' })),
+    decode(env({ LMCACHE_PD_PEER_INIT_PORT: '7300', LMCACHE_PD_PEER_ALLOC_PORT: '7400,7401' })),
+  ],
+  [
     'TND-048',
     'gpu',
     connector('OffloadingConnector'),
@@ -234,10 +247,18 @@ const failing: readonly Case[] = [
   ['TND-068', 'gpu', decode(replaced({ 'shutdown-timeout': '45' }))],
   ['TND-069', 'gpu', (d) => Object.assign(d.template, { gangPolicy: { minRoleReplicas: { prefill: 1 } } })],
   ['TND-070', 'gpu', spec({ recoveryPolicy: 'RoleRecreate' })],
+  [
+    'TND-071',
+    'gpu',
+    annotated({ 'tandem.dev/expand': 'off' }),
+    spec({ rolloutStrategy: { type: 'RoleRollingUpdate' }, recoveryPolicy: 'RoleRecreate' }),
+  ],
+  ['TND-073', 'gpu', lmcachePd],
   ['TND-074', 'npu', prefill(replaced({ 'additional-config': '{"recompute_scheduler_enable":true}' }))],
   ['TND-075', 'gpu', decode(config({ kv_load_failure_policy: 'recompute' }))],
   ['TND-076', 'gpu', decode((r) => Object.assign(r.extra, { kv_lease_duration: 5 }))],
   ['TND-077', 'sglang', both(replaced({ 'disaggregation-transfer-backend': 'nixl' }))],
+  ['TND-078', 'server', { inferenceEngine: 'SGLang' }, { 'tandem.dev/fallback': 'recompute' }],
   ['TND-101', 'gpu', (d) => Object.assign(d.metadata, { name: 'a'.repeat(60) })],
   ['TND-102', 'gpu', decode((r) => Object.assign(r, { name: '9decode' }))],
   ['TND-103', 'gpu', decode((r) => Object.assign(r, { image: 'vllm/vllm-openai:v0.12.0 ' }))],
@@ -278,6 +299,24 @@ const failing: readonly Case[] = [
 /** Rules that need another context than the others. */
 const special: Readonly<Record<string, () => { passes: readonly Finding[]; fails: readonly Finding[] }>> = {
   'TND-050': () => ({ passes: check(['', 'npu']), fails: check(['', 'npu'], { hasAscendRuntime: false }) }),
+  'TND-072': () => ({
+    passes: check(['', 'npu'], { dialects: ['nixl-pull'] }),
+    fails: check(['', 'npu', connector('MooncakeLayerwiseConnector')], { dialects: ['nixl-pull'] }),
+  }),
+  'TND-079': () => ({
+    passes: besideUpstreamMooncake(server()),
+    fails: besideUpstreamMooncake(
+      server(
+        group({
+          prefillLabels: { 'modelserving.volcano.sh/role': 'decode', 'modelserving.volcano.sh/entry': 'true' },
+        }),
+      ),
+    ),
+  }),
+  'TND-115': () => ({
+    passes: check(['', 'sglang'], { dialects: ['sglang'] }),
+    fails: check(['', 'sglang'], { dialects: ['nixl-pull', 'two-step'] }),
+  }),
   'TND-114': () => ({ passes: check(['', 'gpu']), fails: check(['', 'gpu'], { hasVolcano: false }) }),
   'TND-100': () => ({
     passes: reviewModelServer(server(), context),
@@ -327,6 +366,15 @@ function check(example: Case, more: Partial<CheckContext> = {}): readonly Findin
   return checkServing(readServing(draft(kind, ...edits), profiles), known);
 }
 
+/** A ModelServer beside a pair of upstream's newer Mooncake connector. */
+function besideUpstreamMooncake(one: ModelServer): readonly Finding[] {
+  const roles: Edit = ({ prefill: p, decode: d }) => {
+    p.config = { kv_connector: 'MooncakeConnector', kv_role: 'kv_producer' };
+    d.config = { kv_connector: 'MooncakeConnector', kv_role: 'kv_consumer' };
+  };
+  return checkModelServer(one, { ...context, modelServings: [readServing(draft('gpu', roles), profiles)] });
+}
+
 const codesOf = (findings: readonly Finding[]) => findings.map(({ code }) => code);
 
 t.test('the examples that pass have no findings at all', async (t) => {
@@ -361,5 +409,33 @@ t.test('every rule has an example', async (t) => {
     allRules.map(({ code }) => code).filter((code) => !tried.has(code)),
     [],
   );
-  for (const { code, source, title } of allRules) t.ok(/^TND-\d{3}$/.test(code) && source && title, code);
+  for (const { code, source, title, because } of allRules)
+    t.ok(/^TND-\d{3}$/.test(code) && source && title && because, code);
+});
+
+t.test('no two rules share a code', async (t) => {
+  const codes = allRules.map(({ code }) => code);
+  t.strictSame(
+    codes.filter((code, i) => codes.indexOf(code) !== i),
+    [],
+  );
+});
+
+t.test('the 80 rules of pd-protocols C each have a code, but for the one that is done by expansion', async (t) => {
+  const codes = new Set(allRules.map(({ code }) => code));
+  const wanted = Array.from({ length: 80 }, (_, i) => `TND-${String(i + 1).padStart(3, '0')}`);
+  t.strictSame(
+    wanted.filter((code) => !codes.has(code)),
+    ['TND-080'],
+  );
+});
+
+t.test('LMCache from prefill to decode, complete, has no findings', async (t) => {
+  const ports = decode(env({ LMCACHE_PD_PEER_INIT_PORT: '[7300]', LMCACHE_PD_PEER_ALLOC_PORT: '7400' }));
+  const seeded = both(env({ PYTHONHASHSEED: '0' }));
+  t.strictSame(codesOf(check(['', 'gpu', lmcachePd, waiting, ports, seeded])), []);
+});
+
+t.test('a connector that no router is known for is not judged by its protocol', async (t) => {
+  t.notOk(codesOf(check(['', 'sglang'])).includes('TND-115'), 'it is not known which router is used');
 });
