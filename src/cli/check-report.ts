@@ -6,6 +6,8 @@ export interface ObjectFindings {
   readonly kind: string;
   readonly name: string;
   readonly findings: readonly Finding[];
+  /** Line of the file, from 1, that a field path is written on. */
+  readonly lineOf?: (path: string) => number;
 }
 
 /** 1 when any finding is an error: warnings alone do not fail a pipeline. */

@@ -79,7 +79,9 @@ function addFileCommands(root: Command): void {
     .description('print findings with code, path, reason and fix; exit 1 when one is an error')
     .addOption(file())
     .addOption(profiles())
-    .addOption(output())
+    .addOption(
+      new Option('-o, --output <format>', 'json for machines, sarif for code hosts').choices(['json', 'sarif']),
+    )
     .action(lazy(() => import('./commands/check.js')));
   root
     .command('plan')

@@ -3,6 +3,7 @@ import { LineCounter, parseAllDocuments } from 'yaml';
 import { describeError, table } from '../base/errors.js';
 import { isObject } from '../base/json.js';
 import type { RawObject } from '../kube/client.js';
+import { lineOfPath } from './yaml-lines.js';
 
 export const manifestErrors = table({
   'manifest-unreadable': {
@@ -28,6 +29,8 @@ export interface Manifest {
   readonly file: string;
   /** Line of the file on which the document begins, from 1. */
   readonly line: number;
+  /** Line of the file, from 1, that a field path of the object is written on. */
+  readonly lineOf: (path: string) => number;
   readonly object: RawObject & { readonly apiVersion: string; readonly kind: string };
 }
 
@@ -53,7 +56,8 @@ export function parseManifests(file: string, text: string): Manifest[] {
     const content: unknown = document.toJS();
     if (content === null || content === undefined) continue;
     const { line } = lines.linePos(document.contents?.range?.[0] ?? document.range[0]);
-    manifests.push({ file, line, object: asObject(content, file, line) });
+    const lineOf = (path: string) => lineOfPath(document, lines, path);
+    manifests.push({ file, line, lineOf, object: asObject(content, file, line) });
   }
   return manifests;
 }

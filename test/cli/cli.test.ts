@@ -1,5 +1,5 @@
 /** The front door: what a person sees, right and wrong. Each case runs the real binary. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
@@ -33,6 +33,18 @@ t.test('tandem --help names every command', async (t) => {
     t.match(stdout, new RegExp(`^  ${command} `, 'm'), command);
   }
 });
+
+interface Result {
+  readonly ruleId: string;
+  readonly ruleIndex: number;
+  readonly level: string;
+  readonly locations: readonly [
+    {
+      readonly physicalLocation: { artifactLocation: { uri: string }; region: { startLine: number } };
+      readonly logicalLocations: readonly [{ readonly fullyQualifiedName: string }];
+    },
+  ];
+}
 
 t.test('wrong usage exits with 2 and says how to get help', async (t) => {
   for (const args of [
@@ -88,6 +100,27 @@ t.test('tandem check', async (t) => {
     const { code, stdout } = await tandem(['check', '-o', 'json', '-f', join(folder, 'a.yaml')]);
     t.equal(code, 1);
     t.match(JSON.parse(stdout), [{ severity: 'error', kind: 'ModelRoute', name: 'r' }]);
+  });
+  await t.test('-o sarif says where in the file each finding is', async (t) => {
+    const file = 'config/samples/npu/modelserving.yaml';
+    const { code, stdout } = await tandem(['check', '-o', 'sarif', '-f', file]);
+    t.equal(code, 0);
+    const { version, runs } = JSON.parse(stdout) as {
+      version: string;
+      runs: [{ tool: { driver: { rules: { id: string }[] } }; results: Result[] }];
+    };
+    t.equal(version, '2.1.0');
+    const [{ tool, results }] = runs;
+    const written = readFileSync(file, 'utf8').split('\n');
+    const port = results.find(({ ruleId }) => ruleId === 'TND-026');
+    const at = port?.locations[0].physicalLocation;
+    t.equal(at?.artifactLocation.uri, file);
+    t.match(written[(at?.region.startLine ?? 0) - 1], /kv_port|kv-transfer-config|- \|/, 'the line of the argument');
+    for (const { ruleId, ruleIndex, level, locations } of results) {
+      t.equal(tool.driver.rules[ruleIndex]?.id, ruleId);
+      t.match(level, /^(error|warning)$/);
+      t.match(locations[0].logicalLocations[0].fullyQualifiedName, /^(spec|metadata)\./);
+    }
   });
 });
 

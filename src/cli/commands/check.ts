@@ -10,18 +10,22 @@ import type { Profiles } from '../../core/profiles/types.js';
 import { readServing } from '../../core/reading/serving.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { exitCodeOf, findingsAsJson, findingsAsText, type ObjectFindings } from '../check-report.js';
+import { findingsAsSarif } from '../check-sarif.js';
 import { type Manifest, readManifests } from '../manifests.js';
 
 export interface Options {
   readonly filename: readonly string[];
   readonly profiles?: string;
-  readonly output?: 'json';
+  readonly output?: keyof typeof machines;
 }
+
+const machines = { json: findingsAsJson, sarif: findingsAsSarif };
 
 export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
   const checked = checkAll(manifests, await loadProfiles(options.profiles));
-  process.stdout.write(options.output === 'json' ? findingsAsJson(checked) : findingsAsText(checked));
+  const report = options.output ? machines[options.output] : findingsAsText;
+  process.stdout.write(report(checked));
   return exitCodeOf(checked);
 }
 
@@ -49,9 +53,10 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
   };
   return objects.flatMap((object, i) => {
     const findings = findingsOf(object, expansion, context);
+    const { file = '', lineOf } = manifests[i] ?? {};
     return findings === undefined
       ? []
-      : [{ file: manifests[i]?.file ?? '', kind: object.kind, name: object.metadata.name ?? '', findings }];
+      : [{ file, kind: object.kind, name: object.metadata.name ?? '', findings, ...(lineOf && { lineOf }) }];
   });
 }
 
