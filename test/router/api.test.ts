@@ -283,10 +283,10 @@ t.test('above its limit of requests in flight it says so at once', async (t) => 
   t.match(third.text(), /^HTTP\/1\.1 503 [\s\S]*retry-after: 1/i);
   for (const client of [...waiting, third]) client.leave();
 
-  const full = await routerLab(t, { pods, server: serverOf(silent.port), limits: { bodyBytesInFlight: 100 } });
+  const full = await routerLab(t, { pods, server: serverOf(silent.port), limits: { bodyBytesInFlight: 50 } });
   const large = connectClient(full.port, post(ask));
   await large.received('"code":"overloaded"');
-  t.match(large.text(), /100 bytes of requests/, 'the same for the memory that bodies take');
+  t.match(large.text(), /50 bytes of requests/, 'the same for the memory that bodies take');
   large.leave();
 });
 
