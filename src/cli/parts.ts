@@ -18,6 +18,7 @@ import { loadProfiles, startProfiles } from '../settings/profiles.js';
 import { createLogger, type LogLevel } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { cliErrors } from './errors.js';
+import { profileHistoryInCluster } from './profile-history.js';
 
 interface Common {
   /** HOST:PORT. */
@@ -39,14 +40,20 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
   const { client, url, scheduler, profiles: folder } = options;
   const logger = createLogger('webhook', options.logLevel);
   const onProblem = (error: unknown) => logger.error({ error: describeError(error) }, 'profiles stay as they were');
-  const profiles = await startProfiles({ ...(folder !== undefined && { folder }), onProblem }, signal);
+  const service = url === undefined ? serviceOf(options.service ?? 'tandem-system/tandem-webhook') : undefined;
+  const history = service && profileHistoryInCluster(client, service.namespace);
+  const profiles = await startProfiles(
+    { ...(folder !== undefined && { folder }), ...(history && { history }), onProblem },
+    signal,
+  );
   const webhook = await startWebhook(
     {
       client,
       listen: parseAddress(options.listen),
       profiles: profiles.current,
       dialects: [...spoken.keys()],
-      ...(url === undefined ? { service: serviceOf(options.service ?? 'tandem-system/tandem-webhook') } : { url }),
+      ...(service && { service }),
+      ...(url !== undefined && { url }),
       ...(scheduler !== undefined && { settings: { schedulerNames: { [volcano.schedulerName]: scheduler } } }),
       logger,
       metrics: new Metrics(),

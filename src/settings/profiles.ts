@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeError, table } from '../base/errors.js';
@@ -46,9 +47,60 @@ async function readFolder(folder: string): Promise<readonly ProfileFile[]> {
   }
 }
 
+/** One revision as text: what `parseProfiles` reads, and what a history keeps. */
+export interface ProfileRevision {
+  readonly revision: string;
+  readonly text: string;
+}
+
+/** Where revisions outlive the process. */
+export interface ProfileHistory {
+  /** What is kept, newest first, at most as many as asked for. */
+  read(atMost: number): Promise<readonly ProfileRevision[]>;
+  /** Keeps a revision; one that is kept already stays as it is. */
+  keep(revision: ProfileRevision): Promise<void>;
+}
+
+/** Revisions that are held for servings pinned to them, about 100 KB each. */
+const mostRevisions = 50;
+
+/** Text from which the same profiles, with the same revision, are read again. */
+export function profilesAsText({ accelerators, engines, connectors }: Profiles): string {
+  return [...accelerators, ...engines, ...connectors].map((profile) => JSON.stringify(profile)).join('\n---\n');
+}
+
+/** A history in a folder, one file for each revision. */
+export function profileHistoryIn(folder: string): ProfileHistory {
+  const fileOf = (revision: string) => join(folder, `${revision}.yaml`);
+  return {
+    async read(atMost) {
+      await mkdir(folder, { recursive: true });
+      const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{12}\.yaml$/.test(name));
+      const files = await Promise.all(
+        names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })),
+      );
+      const newest = files.sort((a, b) => b.at - a.at || (a.name < b.name ? -1 : 1)).slice(0, atMost);
+      return Promise.all(
+        newest.map(async ({ name }) => ({
+          revision: name.slice(0, 12),
+          text: await readFile(join(folder, name), 'utf8'),
+        })),
+      );
+    },
+    async keep({ revision, text }) {
+      // Written beside it and renamed, so that a reader never sees half a file.
+      const own = join(folder, `.${revision}.${randomUUID()}`);
+      await writeFile(own, text);
+      await rename(own, fileOf(revision));
+    },
+  };
+}
+
 export interface ProfileWatch {
   /** Folder of `*.yaml` files; the package's own when absent. */
   readonly folder?: string;
+  /** Keeps revisions beyond this process; without it those seen by this process are held. */
+  readonly history?: ProfileHistory;
   /** Called after each change of content, never for a change of comments or file names. */
   readonly onChange?: (profiles: Profiles) => void;
   /** Called when a change cannot be used; what was read before stays in use. */
@@ -62,18 +114,22 @@ export interface LiveProfiles extends Running {
 /** Time for an editor or kubelet to finish writing several files. */
 const settleMilliseconds = 50;
 
-/** Loads a folder and follows it. Rejects when the first reading fails; later a broken folder leaves the last good set in use. */
+/**
+ * Loads a folder and follows it. Rejects when the first reading fails; later a broken folder leaves the last good set in
+ * use. Every set brings the earlier ones, so that what is pinned to one of them stays as it is.
+ */
 export async function startProfiles(options: ProfileWatch, signal: AbortSignal): Promise<LiveProfiles> {
   const folder = options.folder ?? packagedProfiles;
-  let profiles = await loadProfiles(folder);
+  const revisions = new Revisions(options);
+  let profiles = await revisions.take(await loadProfiles(folder));
   let timer: NodeJS.Timeout | undefined;
   let reading: Promise<void> = Promise.resolve();
   const reload = async (): Promise<void> => {
     try {
       const next = await loadProfiles(folder);
       if (signal.aborted || next.revision === profiles.revision) return;
-      profiles = next;
-      options.onChange?.(next);
+      profiles = await revisions.take(next);
+      options.onChange?.(profiles);
     } catch (error) {
       options.onProblem(error);
     }
@@ -92,4 +148,51 @@ export async function startProfiles(options: ProfileWatch, signal: AbortSignal):
   };
   signal.addEventListener('abort', () => void stop(), { once: true });
   return { current: () => profiles, ready: Promise.resolve(), stop, [Symbol.asyncDispose]: stop };
+}
+
+/** The revisions that are known, oldest first. What cannot be kept or read is told, and the current profiles are used. */
+class Revisions {
+  readonly #known = new Map<string, Profiles>();
+  readonly #options: ProfileWatch;
+  #isRead = false;
+
+  constructor(options: ProfileWatch) {
+    this.#options = options;
+  }
+
+  /** Makes a set the current one; it brings the others. */
+  async take(current: Profiles): Promise<Profiles> {
+    await this.#read();
+    this.#known.delete(current.revision);
+    const [oldest] = this.#known.keys();
+    if (oldest !== undefined && this.#known.size >= mostRevisions) this.#known.delete(oldest);
+    const earlier = new Map(this.#known);
+    this.#known.set(current.revision, current);
+    await this.#try(() => this.#options.history?.keep({ revision: current.revision, text: profilesAsText(current) }));
+    return { ...current, earlier };
+  }
+
+  async #read(): Promise<void> {
+    if (this.#isRead) return;
+    this.#isRead = true;
+    await this.#try(async () => {
+      const kept = (await this.#options.history?.read(mostRevisions)) ?? [];
+      for (const { revision, text } of [...kept].reverse()) {
+        const parsed = parseProfiles([{ name: `revision ${revision}`, text }]);
+        if (parsed.ok) this.#known.set(parsed.profiles.revision, parsed.profiles);
+        else
+          this.#options.onProblem(
+            profileErrors('profiles-invalid', { problems: parsed.problems.map(describeProblem) }),
+          );
+      }
+    });
+  }
+
+  async #try(work: () => Promise<void> | undefined): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#options.onProblem(error);
+    }
+  }
 }

@@ -1,10 +1,10 @@
-import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { TandemError } from '../../src/base/errors.js';
 import type { Profiles } from '../../src/core/profiles/types.js';
-import { loadProfiles, packagedProfiles, startProfiles } from '../../src/settings/profiles.js';
+import { loadProfiles, packagedProfiles, profileHistoryIn, startProfiles } from '../../src/settings/profiles.js';
 
 async function folderOfProfiles(t: { teardown(remove: () => Promise<void>): unknown }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-profiles-'));
@@ -74,4 +74,36 @@ t.test('a folder is followed', async (t) => {
   t.equal(changes.length, 2);
   await live.stop();
   await live.stop();
+});
+
+t.test('revisions outlive an edit, and with a history also the process', async (t) => {
+  const folder = await folderOfProfiles(t);
+  const kept = join(folder, 'history');
+  const run = async (content: string | undefined) => {
+    if (content !== undefined) await writeFile(join(folder, 'new.yaml'), content);
+    const problems: unknown[] = [];
+    const onProblem = (error: unknown) => void problems.push(error);
+    const stop = new AbortController();
+    await using live = await startProfiles({ folder, history: profileHistoryIn(kept), onProblem }, stop.signal);
+    t.same(problems, []);
+    return live.current();
+  };
+  const first = await run(undefined);
+  const second = await run(amd('1'));
+  const third = await run(amd('2'));
+  t.same([...(third.earlier?.keys() ?? [])].sort(), [first.revision, second.revision].sort());
+  const { earlier: _, ...content } = second;
+  t.same(third.earlier?.get(second.revision), content, 'the same profiles as then');
+  const back = await run(amd('1'));
+  t.equal(back.revision, second.revision, 'the revision is that of the content');
+  t.same((await readdir(kept)).length, 3, 'each is kept once');
+  t.test('a file that cannot be read any more is told, and the others are used', async (t) => {
+    await writeFile(join(kept, `${first.revision}.yaml`), 'kind: [');
+    const problems: unknown[] = [];
+    const stop = new AbortController();
+    const onProblem = (error: unknown) => void problems.push(error);
+    await using live = await startProfiles({ folder, history: profileHistoryIn(kept), onProblem }, stop.signal);
+    t.match(problems, [{ code: 'profiles-invalid' }]);
+    t.same([...(live.current().earlier?.keys() ?? [])], [third.revision]);
+  });
 });

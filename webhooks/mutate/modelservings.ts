@@ -2,6 +2,7 @@ import type { ModelServing } from '../../src/api/types.js';
 import { expandServing } from '../../src/core/expand/serving.js';
 import type { Reason } from '../../src/core/expand/types.js';
 import type { Decision } from '../decision.js';
+import { warningsOf } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
 import { objectUnder } from '../under-review.js';
 import type { World } from '../world.js';
@@ -10,8 +11,8 @@ import type { World } from '../world.js';
 export function mutateModelServing(request: ReviewRequest, world: World): Decision {
   const { object, skip } = objectUnder<ModelServing>(request);
   if (skip) return skip;
-  const { patch, reasons } = expandServing(object, world.profiles(), world.settings());
-  return { allowed: true, patch, injected: countByProfile(reasons) };
+  const { patch, reasons, warnings } = expandServing(object, world.profiles(), world.settings());
+  return { allowed: true, patch, warnings: warningsOf(warnings), injected: countByProfile(reasons) };
 }
 
 export function countByProfile(reasons: readonly Reason[]): Readonly<Record<string, number>> {

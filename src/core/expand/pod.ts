@@ -6,12 +6,12 @@ import { isWorkerPod, readPod } from '../reading/pod.js';
 import { readServing } from '../reading/serving.js';
 import { countAt, listAt, objectAt, textAt } from '../reading/shape.js';
 import type { PodPlace, PodReading } from '../reading/types.js';
-import { annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { drainHook, drainOrder } from './drain.js';
 import { kvFingerprint } from './fingerprint.js';
 import { usesHostNetwork } from './host-ports.js';
-import { noteAdditions, pinnedRevision } from './notes.js';
+import { noteAdditions } from './notes.js';
+import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { modeOf, podsOf, servingAsRun } from './serving.js';
 import { planTerse } from './terse.js';
@@ -37,15 +37,14 @@ export interface ExpandedPod {
  * Completes a pod of a serving, whichever controller created it: identity labels for the router, the drain hook, the
  * scheduler that this installation has, and in mode `pods` all that the template would have got. Pure and idempotent.
  */
-export function expandPod(pod: Pod, context: PodContext): ExpandedPod {
-  const { serving } = context;
+export function expandPod(pod: Pod, given: PodContext): ExpandedPod {
+  const { serving } = given;
   const mode = serving ? modeOf(serving) : 'template';
   if (mode === 'off') return { object: pod, patch: [], reasons: [], warnings: [] };
-  const draft = new Draft(pod);
-  const role = pod.metadata?.labels?.[labels.role] ?? '';
-  const run: Run = { draft, role, context, reasons: [], warnings: [] };
+  const run = runFor(pod, given);
+  const { draft, role } = run;
   if (mode === 'pods' && serving) completeTemplate(run, serving);
-  const reading = readPod(draft.object as unknown as Pod, context.profiles);
+  const reading = readPod(draft.object as unknown as Pod, run.context.profiles);
   if (reading) identify(run, reading);
   mapScheduler(run);
   warnOfHiddenPorts(run, reading);
@@ -61,16 +60,18 @@ interface Run {
   readonly warnings: string[];
 }
 
+function runFor(pod: Pod, given: PodContext): Run {
+  const role = pod.metadata?.labels?.[labels.role] ?? '';
+  const run: Run = { draft: new Draft(pod), role, context: given, reasons: [], warnings: [] };
+  if (!given.serving) return run;
+  const { profiles, warnings } = pinnedProfiles(given.serving, given.profiles);
+  // In mode `template` the user was told when the serving was applied.
+  return { ...run, context: { ...given, profiles }, warnings: modeOf(given.serving) === 'pods' ? [...warnings] : [] };
+}
+
 /** Mode `pods`: what `expandServing` adds to templates, added to the pod. */
-function completeTemplate({ draft, role, context, reasons, warnings }: Run, serving: ModelServing): void {
+function completeTemplate({ draft, role, context, reasons }: Run, serving: ModelServing): void {
   const { profiles, settings } = context;
-  const pinned = pinnedRevision(annotationsOf(serving)[tandemKeys.profiles.key]);
-  if (pinned !== undefined && pinned !== profiles.revision) {
-    warnings.push(
-      `profiles ${profiles.revision} are in use, but ${serving.metadata.name ?? 'the serving'} is pinned to ${pinned}; ` +
-        `remove the annotation ${tandemKeys.profiles.key} to accept the new ones`,
-    );
-  }
   const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
   const place = placeOf(draft);
   const terse = plan.roles.find((planned) => planned.role.name === role && planned.place === place);

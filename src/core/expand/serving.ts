@@ -1,11 +1,12 @@
 import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
-import { readServing } from '../reading/serving.js';
+import { readRoleAt, readServing } from '../reading/serving.js';
 import type { PodPlace, PodReading, RoleReading } from '../reading/types.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { noteAdditions, pinProfiles } from './notes.js';
+import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { planTerse, type TersePlan } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
@@ -20,6 +21,8 @@ export interface ExpandedServing {
   readonly reasons: readonly Reason[];
   /** What the user asked for and cannot be done; the roles concerned are left as they are. */
   readonly problems: readonly ExpandProblem[];
+  /** What the user should know although it was done. */
+  readonly warnings: readonly string[];
   readonly mode: Mode;
 }
 
@@ -33,25 +36,27 @@ export function modeOf(serving: ModelServing): Mode {
  * Completes a serving from profiles: adds what is absent, with a reason, and never replaces what the user wrote.
  * Pure and idempotent. In mode `pods` only the pin is written, and `expandPod` does the rest; in mode `off` nothing.
  */
-export function expandServing(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedServing {
+export function expandServing(serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing {
   const mode = modeOf(serving);
   const problems = modeProblems(serving);
-  if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, mode };
+  if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
+  const { profiles, warnings } = pinnedProfiles(serving, current);
   const whole = expandRoles(serving, profiles, settings);
   problems.push(...whole.problems);
   const draft = mode === 'pods' ? new Draft(serving) : whole.draft;
   const reasons = mode === 'pods' ? [] : whole.reasons;
   noteAdditions(draft, reasons, ['', ...whole.roles.flatMap(({ name }) => [name, spellRole(name, 'worker')])]);
   pinProfiles(draft, profiles, whole.roles.flatMap(podsOf).flatMap(profileNames));
-  return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, mode };
+  return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, warnings, mode };
 }
 
 /**
  * The serving as its pods will be, whatever its mode: what checks judge, so that a finding does not depend on where the
  * expansion happens. In mode `off` that is the serving as it is.
  */
-export function servingAsRun(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ModelServing {
+export function servingAsRun(serving: ModelServing, current: Profiles, settings: ExpandSettings): ModelServing {
   if (modeOf(serving) === 'off') return serving;
+  const { profiles } = pinnedProfiles(serving, current);
   return expandRoles(serving, profiles, settings).draft.object as unknown as ModelServing;
 }
 
@@ -81,9 +86,11 @@ interface ExpandedRoles {
 
 function expandRoles(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedRoles {
   const draft = new Draft(serving);
-  const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
+  const readDraft = () => readServing(draft.object as unknown as ModelServing, profiles).roles;
+  const written = readDraft();
+  const plan = planTerse(serving, written, profiles);
   const reasons = [...writeTerse(plan, draft, settings)];
-  const { roles } = readServing(draft.object as unknown as ModelServing, profiles);
+  const roles = reasons.length > 0 ? readDraft() : written;
   const peers = roles.flatMap(podsOf);
   for (const role of roles) {
     for (const place of ['entry', 'worker'] as const) {
@@ -92,7 +99,7 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
       const terse = plan.roles.some((planned) => planned.role.index === role.index && planned.place === place);
       const subject = { reading: pod, template, peers, profiles, settings, terse, roleIndex: role.index };
       const read = () => {
-        const again = readServing(draft.object as unknown as ModelServing, profiles).roles[role.index];
+        const again = readRoleAt(draft.object as unknown as ModelServing, role.index, profiles);
         return again && templateOf(again, place).pod;
       };
       reasons.push(...completePod(subject, draft, templatePlace(role, place), spellRole(role.name, place), read));

@@ -20,4 +20,6 @@ export interface Profiles {
   readonly connectors: readonly ConnectorProfile[];
   /** Hash of the content of all profiles, 12 hex digits: what a ModelServing is pinned to. Comments and file names do not count. */
   readonly revision: string;
+  /** Earlier contents by revision, so that a serving that is pinned to one stays as it is. */
+  readonly earlier?: ReadonlyMap<string, Profiles>;
 }

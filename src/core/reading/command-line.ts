@@ -54,7 +54,7 @@ export function programEnd(line: CommandLine, program: readonly string[]): numbe
   for (let start = 0; start + program.length <= line.words.length; start += 1) {
     const matches = program.every((part, index) => {
       const text = line.words[start + index]?.text ?? '';
-      return text === part || (index === 0 && baseName(text) === part);
+      return text === part || (index === 0 && text.endsWith(part) && baseName(text) === part);
     });
     if (matches) return start + program.length;
   }
@@ -69,6 +69,7 @@ function words(container: Container, field: 'command' | 'args', env: ReadonlyMap
 
 /** Kubernetes' own `$(VAR)`; an unknown name stays as written, and `$$(VAR)` means the text `$(VAR)`. */
 export function substituted(text: string, env: ReadonlyMap<string, string>): string {
+  if (!text.includes('$')) return text;
   return text.replace(/\$\$|\$\(([^()\s]+)\)/g, (written, variable: string | undefined) =>
     variable === undefined ? '$' : (env.get(variable) ?? written),
   );
@@ -76,6 +77,7 @@ export function substituted(text: string, env: ReadonlyMap<string, string>): str
 
 /** Names in `$(NAME)` of a text, as Kubernetes sees them. */
 export function referencesIn(text: string): readonly string[] {
+  if (!text.includes('$(')) return [];
   return [...text.replaceAll('$$', '').matchAll(/\$\(([A-Za-z_][-.\w]*)\)/g)].map((match) => match[1] ?? '');
 }
 

@@ -1,6 +1,7 @@
 import type { Container } from '../../api/kube.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
+import { patternOf } from './pattern.js';
 import { objectAt } from './shape.js';
 import type { DeviceReading } from './types.js';
 
@@ -25,7 +26,7 @@ export function acceleratorFor(resource: string, profiles: Profiles): Accelerato
   return (
     profiles.accelerators.find(({ resources }) => resources.includes(resource)) ??
     profiles.accelerators.find(({ resourcePatterns = [] }) =>
-      resourcePatterns.some((pattern) => new RegExp(pattern).test(resource)),
+      resourcePatterns.some((pattern) => patternOf(pattern).test(resource)),
     )
   );
 }

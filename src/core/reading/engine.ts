@@ -1,6 +1,7 @@
 import type { Container } from '../../api/kube.js';
 import type { EngineProfile } from '../profiles/types.js';
 import { readFlags } from './flags.js';
+import { patternOf } from './pattern.js';
 import type { Recognised } from './recognise.js';
 import { textAt } from './shape.js';
 import type { EngineReading } from './types.js';
@@ -75,5 +76,5 @@ function parallelism(
 }
 
 function versionOf(profile: EngineProfile, image: string): string | undefined {
-  return profile.version === undefined ? undefined : new RegExp(profile.version).exec(image)?.[1];
+  return profile.version === undefined ? undefined : patternOf(profile.version).exec(image)?.[1];
 }

@@ -2,6 +2,7 @@ import type { Container } from '../../api/kube.js';
 import type { AcceleratorProfile, EngineProfile, Profiles } from '../profiles/types.js';
 import { type CommandLine, commandLines, programEnd, type Word } from './command-line.js';
 import { readDevices } from './devices.js';
+import { patternOf } from './pattern.js';
 import { textAt } from './shape.js';
 import type { Certainty } from './types.js';
 
@@ -41,7 +42,7 @@ function recogniseAs(
 }
 
 const matchesImage = (profile: EngineProfile, image: string): boolean =>
-  profile.recognise.images.some((pattern) => new RegExp(pattern).test(image));
+  profile.recognise.images.some((pattern) => patternOf(pattern).test(image));
 
 /** Engines share programs and image names: the accelerator decides first, then the image, then the profile's precedence. */
 function best(

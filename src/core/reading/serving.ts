@@ -12,6 +12,12 @@ export function readServing(serving: ModelServing, profiles: Profiles): ServingR
   return { serving, profiles, roles: roles.map((role, index) => readRole(role, index, profiles)) };
 }
 
+/** The role at a position alone; undefined when there is none. */
+export function readRoleAt(serving: ModelServing, index: number, profiles: Profiles): RoleReading | undefined {
+  const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
+  return index < roles.length ? readRole(roles[index], index, profiles) : undefined;
+}
+
 function readRole(written: unknown, index: number, profiles: Profiles): RoleReading {
   const role = (isObject(written) ? written : {}) as unknown as Role;
   const path = `spec.template.roles[${index}]`;

@@ -183,7 +183,7 @@ t.test('what is not an engine is left exactly as it is', async (t) => {
   t.same(object.spec.template.roles[1], before.spec.template.roles[1]);
   t.ok(object.spec.template.roles[0]?.entryTemplate.spec, 'beside it the terse role is made');
   const alone = servingOf('- name: web\n  entryTemplate: {spec: {containers: [{name: web, image: nginx}]}}');
-  t.same(expand(alone), { object: alone, patch: [], reasons: [], problems: [], mode: 'template' });
+  t.same(expand(alone), { object: alone, patch: [], reasons: [], problems: [], warnings: [], mode: 'template' });
 });
 
 t.test('modes', async (t) => {

@@ -9,6 +9,7 @@ import { drainHook, readDrainHook } from '../../../src/core/expand/drain.js';
 import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
+import type { Profiles } from '../../../src/core/profiles/types.js';
 import { readPod } from '../../../src/core/reading/pod.js';
 import { packagedProfiles, sampleServing, servingOf } from './samples.js';
 
@@ -186,15 +187,50 @@ t.test('mode pods', async (t) => {
       t.same(late.spec, early.spec, `${name}: the ${role} pod is the same as from an expanded template`);
     }
   }
-  const pinned = expandServing(withMode(sampleServing('terse-gpu'), 'pods'), profiles, settings).object;
-  const { warnings } = expandPod(podOf(pinned, 'prefill'), {
-    profiles: { ...profiles, revision: 'other' },
-    settings,
-    serving: pinned,
-  });
-  t.match(warnings, [/^profiles other are in use, but qwen3-terse is pinned to [0-9a-f]{12}; remove the annotation/]);
   const off = withMode(sampleServing('terse-gpu'), 'off');
   t.same(expandPod(podOf(off, 'prefill'), { profiles, settings, serving: off }).patch, []);
+});
+
+t.test('a pinned serving', async (t) => {
+  const edited: Profiles = {
+    ...profiles,
+    revision: 'ffffffffffff',
+    engines: profiles.engines.map((engine) => ({
+      ...engine,
+      env: [...(engine.env ?? []), { name: 'NEW_HABIT', value: '1', because: 'a later edit' }],
+    })),
+  };
+  const knowing: Profiles = { ...edited, earlier: new Map([[profiles.revision, profiles]]) };
+  const has = (pod: Pod) => pod.spec.containers[0]?.env?.some(({ name }) => name === 'NEW_HABIT') ?? false;
+  for (const mode of ['pods', 'template']) {
+    const pinned = expandServing(withMode(sampleServing('terse-gpu'), mode), profiles, settings).object;
+    t.test(`mode ${mode}: an edit of a profile changes neither the serving nor its next pod`, async (t) => {
+      t.same(expandServing(pinned, knowing, settings).patch, []);
+      const before = expandPod(podOf(pinned, 'prefill'), { profiles, settings, serving: pinned });
+      const after = expandPod(podOf(pinned, 'prefill'), { profiles: knowing, settings, serving: pinned });
+      t.same([after.object, after.warnings], [before.object, []]);
+    });
+    t.test(`mode ${mode}: applying the user's file again changes nothing`, async (t) => {
+      const again = { ...pinned, spec: sampleServing('terse-gpu').spec };
+      t.same(expandServing(again, knowing, settings).object, pinned);
+    });
+  }
+  t.test('without its annotation is pinned anew', async (t) => {
+    const pinned = expandServing(withMode(sampleServing('terse-gpu'), 'pods'), profiles, settings).object;
+    const { 'tandem.dev/profiles': _, ...annotations } = pinned.metadata.annotations ?? {};
+    const free = { ...pinned, metadata: { ...pinned.metadata, annotations } };
+    const anew = expandServing(free, knowing, settings).object;
+    t.match(anew.metadata.annotations?.['tandem.dev/profiles'], /@ffffffffffff$/);
+    t.ok(has(expandPod(podOf(anew, 'prefill'), { profiles: knowing, settings, serving: anew }).object));
+  });
+  t.test('whose revision is lost gets the current profiles, and the user is told', async (t) => {
+    const pinned = expandServing(withMode(sampleServing('terse-gpu'), 'pods'), profiles, settings).object;
+    const { object, warnings } = expandPod(podOf(pinned, 'prefill'), { profiles: edited, settings, serving: pinned });
+    t.ok(has(object));
+    const told = [/^profiles f{12} are used, because qwen3-terse is pinned to [0-9a-f]{12}, .*; remove the annotation/];
+    t.match(warnings, told);
+    t.match(expandServing(pinned, edited, settings).warnings, told);
+  });
 });
 
 t.test('the drain hook', async (t) => {
