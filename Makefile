@@ -71,6 +71,10 @@ control-plane: ## Build etcd, kube-apiserver, scheduler, controller-manager and 
 bench: build ## Measure the router beside one plain nginx hop, as a ratio
 	@node dist/bench/router.js
 
+.PHONY: bench-admission
+bench-admission: build ## Measure admission reviews beside a minimal Go webhook, as a ratio (about 15 minutes)
+	@node dist/bench/admission.js
+
 ##@ Tidy
 .PHONY: clean
 clean: ## Remove what the build made (not node_modules, not the control plane's cache)

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
 
 /** Starts a program on one core where that can be said: what is measured has a core for itself. */
-function pinned(core: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+export function pinned(core: number, command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   return hasTaskset ? spawn('taskset', ['-c', String(core), command, ...args], options) : spawn(command, args, options);
 }
 
@@ -119,8 +119,8 @@ spec: {modelName: m, rules: [{targetModels: [{modelServerName: m}]}]}
   return [...prefill.map(pod('prefill')), ...decode.map(pod('decode')), server, route].join('---\n');
 }
 
-/** Resolves with the first line of standard output that matches. */
-function line(child: ChildProcess, wanted: RegExp): Promise<RegExpExecArray> {
+/** Resolves with the first match of what the program writes on standard output. */
+export function line(child: ChildProcess, wanted: RegExp): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     let text = '';
     child.stdout?.on('data', (more: Buffer) => {
@@ -135,7 +135,8 @@ function line(child: ChildProcess, wanted: RegExp): Promise<RegExpExecArray> {
   });
 }
 
-function ended(child: ChildProcess): Promise<void> {
+/** Asks the program to end, and waits until it has. */
+export function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
     child.once('exit', () => resolve());

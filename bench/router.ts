@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Contender, freePort, pinSelf, type Site, startEngines, startNginx, startOurs } from './contenders.js';
 import { type Load, runLoad } from './load.js';
 import { cpuMicroseconds } from './process-tree.js';
+import { median, spread } from './statistics.js';
 
 interface Case {
   readonly name: string;
@@ -59,11 +60,6 @@ async function measure({ port, pid }: Contender, { load, unit }: Case, ms: numbe
   const units = unit === 'chunk' ? served.chunks : served.requests;
   return { cost: used / units, perSecond: (units / served.milliseconds) * 1000, wrong: served.wrong };
 }
-
-const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
-const median = (values: readonly number[]): number => sorted(values)[Math.floor(values.length / 2)] ?? Number.NaN;
-const spread = (values: readonly number[], digits: number): string =>
-  `${median(values).toFixed(digits)} [${Math.min(...values).toFixed(digits)}..${Math.max(...values).toFixed(digits)}]`;
 
 /** Contenders take turns inside each round, so that what disturbs the machine disturbs all of them. */
 async function compare(contenders: readonly Contender[], given: Case): Promise<void> {
