@@ -1,4 +1,4 @@
-import { isObject } from '../../base/json.js';
+import { copyJson, isObject } from '../../base/json.js';
 import type { Addition, Operation, Place, Segment } from './types.js';
 
 type Container = Record<string | number, unknown>;
@@ -14,12 +14,12 @@ export class Draft {
   readonly #inFront = new WeakMap<object, number>();
 
   constructor(original: object) {
-    this.object = structuredClone(original) as Record<string, unknown>;
+    this.object = copyJson(original) as Record<string, unknown>;
   }
 
   /** Operations in order of application, independent of what happens to the draft afterwards. */
   get patch(): readonly Operation[] {
-    return structuredClone(this.#operations);
+    return copyJson(this.#operations);
   }
 
   /** Applies an addition below a place; false when the place is taken or is not of the shape that the addition needs. */
@@ -89,14 +89,15 @@ export class Draft {
 
   /** A copy that later additions may grow without an operation of their own. */
   #adopt(value: unknown): unknown {
-    const copy = structuredClone(value);
-    const mark = (part: unknown): void => {
-      if (typeof part !== 'object' || part === null) return;
-      this.#own.add(part);
-      Object.values(part).forEach(mark);
-    };
-    mark(copy);
+    const copy = copyJson(value);
+    this.#mark(copy);
     return copy;
+  }
+
+  #mark(part: unknown): void {
+    if (typeof part !== 'object' || part === null) return;
+    this.#own.add(part);
+    for (const member of Object.values(part)) this.#mark(member);
   }
 
   #list(place: Place): { value: unknown[]; path: (string | number)[] } | undefined {

@@ -42,12 +42,14 @@ function write(draft: Draft, place: Place, value: string): void {
 
 function note(noted: Noted, role: string, by: string, fields: readonly string[]): void {
   const profiles = noted.get(role) ?? new Map<string, Set<string>>();
-  noted.set(role, profiles.set(by, new Set([...(profiles.get(by) ?? []), ...fields])));
+  const known = profiles.get(by) ?? new Set();
+  for (const field of fields) known.add(field);
+  noted.set(role, profiles.set(by, known));
 }
 
 function read(text: string | undefined, roles: readonly string[]): Noted {
   const noted: Noted = new Map();
-  const parsed = parse(text ?? '');
+  const parsed = parse(text ?? '{}');
   for (const role of roles) {
     const profiles = Object.hasOwn(parsed, role) ? parsed[role] : undefined;
     for (const [profile, fields] of Object.entries(isObject(profiles) ? profiles : {})) {
