@@ -13,6 +13,7 @@ import { startErrors } from './errors.js';
 import { createObserver } from './observe.js';
 import { type Observed, type ObserveOptions, observeCluster } from './observe-cluster.js';
 import { keepRegistered, type Registrar } from './register.js';
+import { reportRelations } from './report-relations.js';
 import { createWebhookServer } from './server.js';
 import { webhooksOver } from './webhooks.js';
 
@@ -31,6 +32,8 @@ export interface WebhookOptions extends ObserveOptions {
   readonly rotation?: RotationPolicy;
   /** Milliseconds between looks at certificates and CA; default one minute. */
   readonly renewEvery?: number;
+  /** Milliseconds from a change to judging its neighbours again; default two seconds. */
+  readonly settle?: number;
 }
 
 const secretName = 'tandem-webhook-ca';
@@ -67,10 +70,11 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     ending,
   );
   every(options.renewEvery ?? 60_000, () => Promise.resolve(registrar.check()), options.logger, ending);
+  const reports = reportRelations({ ...options, world: observed.world }, ending);
   const stop = once(async () => {
     phase.notReady = 'stopping';
     await closeGently(server);
-    await Promise.all([stopObserving(), registrar.stopped]);
+    await Promise.all([stopObserving(), registrar.stopped, reports.stopped]);
   });
   signal.addEventListener('abort', () => {
     stop().catch((error: unknown) => options.logger.error({ error: String(error) }, 'could not stop cleanly'));

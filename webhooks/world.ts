@@ -1,9 +1,11 @@
 import type { Node } from '../src/api/kube.js';
 import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js';
 import type { CheckContext } from '../src/core/checks/context.js';
+import { servingAsRun } from '../src/core/expand/serving.js';
 import type { ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import { readServing } from '../src/core/reading/serving.js';
+import type { ServingReading } from '../src/core/reading/types.js';
 import type { RawObject } from '../src/kube/client.js';
 import type { ObjectStore } from '../src/kube/store.js';
 
@@ -47,12 +49,29 @@ export function contextIn(world: World, namespace: string): CheckContext {
   };
 }
 
-/** The same, with the servings of the namespace read: what a ModelServer is judged by. */
+/** The same, with the servings of the namespace read as their pods will be: what a ModelServer is judged by. */
 export function contextWithServings(world: World, namespace: string): CheckContext {
   const servings = inNamespace(world.modelServings, namespace);
-  const profiles = world.profiles();
   return {
     ...contextIn(world, namespace),
-    ...(servings && { modelServings: servings.map((serving) => readServing(serving, profiles)) }),
+    ...(servings && { modelServings: servings.map((serving) => readingOf(serving, world)) }),
   };
+}
+
+interface Kept {
+  readonly profiles: Profiles;
+  readonly schedulers: string;
+  readonly reading: ServingReading;
+}
+/** Stored objects never change, so one is read once, until the profiles or the settings are others. */
+const kept = new WeakMap<ModelServing, Kept>();
+
+function readingOf(serving: ModelServing, world: World): ServingReading {
+  const [profiles, settings] = [world.profiles(), world.settings()];
+  const schedulers = JSON.stringify(settings.schedulerNames);
+  const before = kept.get(serving);
+  if (before?.profiles === profiles && before.schedulers === schedulers) return before.reading;
+  const reading = readServing(servingAsRun(serving, profiles, settings), profiles);
+  kept.set(serving, { profiles, schedulers, reading });
+  return reading;
 }

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
 import { type Logger, once } from '../telemetry/log.js';
 import type { KubeClient, RawObject } from './client.js';
-import { isNotFound } from './kube-error.js';
+import { isAlreadyExists, isNotFound } from './kube-error.js';
 import { events } from './resources.js';
 
 export interface EventAbout {
@@ -21,6 +21,11 @@ export interface EventText {
   readonly reason: string;
   /** At most 1024 characters are kept. */
   readonly message: string;
+  /**
+   * Given when the Event is said once: its name is made of this, so whoever says it second (another replica, the same
+   * process after a restart) finds it there and writes nothing, for as long as Events live.
+   */
+  readonly once?: string;
 }
 
 export interface EventRecorder {
@@ -59,6 +64,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
   const write = async (about: EventAbout, text: EventText, key: string): Promise<void> => {
     const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+    if (text.once !== undefined) {
+      const name = `${about.name}.${digest(`${about.uid}/${text.once}`)}`;
+      return await createOnce(client, eventObject(about, text, { name, now, component }));
+    }
     const before = known.get(key);
     if (before !== undefined) {
       before.count += 1;
@@ -92,6 +101,14 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 }
 
+async function createOnce(client: KubeClient, event: RawObject & { metadata: { namespace: string } }): Promise<void> {
+  try {
+    await client.create(events, event, { namespace: event.metadata.namespace });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
+
 /** False when the Event is gone (they live for an hour) and must be written anew. */
 async function bump(client: KubeClient, namespace: string, event: Known, now: string): Promise<boolean> {
   try {
@@ -108,7 +125,7 @@ function eventObject(
   about: EventAbout,
   text: EventText,
   { name, now, component }: { name: string; now: string; component: string },
-): RawObject {
+): RawObject & { metadata: { namespace: string } } {
   const { namespace } = about;
   const event = {
     apiVersion: 'v1',

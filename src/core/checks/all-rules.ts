@@ -19,7 +19,7 @@ import { shapeIsRight } from './shape.js';
 import * as storage from './storage-rules.js';
 import type { ServingSubject } from './subject.js';
 
-const selectsSomething: Rule<ServerSubject> = rule({
+export const selectsSomething: Rule<ServerSubject> = rule({
   code: 'TND-209',
   severity: 'warning',
   title: 'The pods that a ModelServer selects exist',

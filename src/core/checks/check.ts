@@ -2,10 +2,11 @@ import type { KubeObject } from '../../api/kube.js';
 import { tandemKeys } from '../../api/names.js';
 import type { ModelRoute, ModelServer } from '../../api/types.js';
 import type { ServingReading } from '../reading/types.js';
-import { routeRules, serverRules, servingRules } from './all-rules.js';
+import { routeRules, selectsSomething, serverRules, servingRules } from './all-rules.js';
 import type { CheckContext } from './context.js';
 import type { Finding } from './finding.js';
 import { checkLink } from './link-rules.js';
+import { modelHasOneRoute, targetsExist } from './route-rules.js';
 import { apply } from './rule.js';
 import { subjectOf } from './subject.js';
 
@@ -14,17 +15,36 @@ export function checkServing(reading: ServingReading, context: CheckContext): re
   const near = nearby(reading.serving, context);
   const subject = subjectOf(reading, near);
   const own = servingRules.flatMap((row) => [...apply(row, subject)]);
-  const linked = (near.modelServers ?? []).flatMap((server) => [...checkLink(server, reading, 'serving', near)]);
-  return sorted([...own, ...linked], reading.serving);
+  return sorted([...own, ...linksOfServing(reading, near)], reading.serving);
 }
+
+const linksOfServing = (reading: ServingReading, near: CheckContext): readonly Finding[] =>
+  (near.modelServers ?? []).flatMap((server) => [...checkLink(server, reading, 'serving', near)]);
+const linksOfServer = (server: ModelServer, near: CheckContext): readonly Finding[] =>
+  (near.modelServings ?? []).flatMap((serving) => [...checkLink(server, serving, 'server', near)]);
+
+/**
+ * Of all findings only those that another object can cause or cure: what has to be judged again when that object appears,
+ * changes or goes. The context holds objects of one namespace.
+ */
+export const relationsOf = {
+  serving: (reading: ServingReading, near: CheckContext): readonly Finding[] =>
+    sorted(linksOfServing(reading, near), reading.serving),
+  server: (server: ModelServer, near: CheckContext): readonly Finding[] =>
+    sorted([...apply(selectsSomething, { server, context: near }), ...linksOfServer(server, near)], server),
+  route: (route: ModelRoute, near: CheckContext): readonly Finding[] =>
+    sorted(
+      relationalRouteRules.flatMap((row) => [...apply(row, { route, context: near })]),
+      route,
+    ),
+};
+const relationalRouteRules = [targetsExist, modelHasOneRoute];
 
 /** All findings about a ModelServer, errors first. */
 export function checkModelServer(server: ModelServer, context: CheckContext): readonly Finding[] {
   const near = nearby(server, context);
   const own = serverRules.flatMap((row) => [...apply(row, { server, context: near })]);
-  const servings = near.modelServings ?? [];
-  const linked = servings.flatMap((serving) => [...checkLink(server, serving, 'server', near)]);
-  return sorted([...own, ...linked], server);
+  return sorted([...own, ...linksOfServer(server, near)], server);
 }
 
 /** All findings about a ModelRoute, errors first. */
