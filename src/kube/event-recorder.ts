@@ -63,11 +63,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   let depth = 0;
 
   const write = async (about: EventAbout, text: EventText, key: string): Promise<void> => {
-    const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
-    if (text.once !== undefined) {
-      const name = `${about.name}.${digest(`${about.uid}/${text.once}`)}`;
-      return await createOnce(client, eventObject(about, text, { name, now, component }));
-    }
+    const now = timeOf(clock);
+    if (text.once !== undefined) return await createOnce(options, about, text, text.once);
     const before = known.get(key);
     if (before !== undefined) {
       before.count += 1;
@@ -101,13 +98,22 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   };
 }
 
-async function createOnce(client: KubeClient, event: RawObject & { metadata: { namespace: string } }): Promise<void> {
+async function createOnce(
+  { client, component, clock = systemClock }: EventRecorderOptions,
+  about: EventAbout,
+  text: EventText,
+  once: string,
+): Promise<void> {
+  const name = `${about.name}.${digest(`${about.uid}/${once}`)}`;
+  const event = eventObject(about, text, { name, now: timeOf(clock), component });
   try {
-    await client.create(events, event, { namespace: event.metadata.namespace });
+    await client.create(events, event, { namespace: about.namespace });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }
 }
+
+const timeOf = (clock: Clock): string => new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** False when the Event is gone (they live for an hour) and must be written anew. */
 async function bump(client: KubeClient, namespace: string, event: Known, now: string): Promise<boolean> {
@@ -125,7 +131,7 @@ function eventObject(
   about: EventAbout,
   text: EventText,
   { name, now, component }: { name: string; now: string; component: string },
-): RawObject & { metadata: { namespace: string } } {
+): RawObject {
   const { namespace } = about;
   const event = {
     apiVersion: 'v1',
