@@ -140,18 +140,37 @@ export interface Registration {
 /** The name of both configurations. */
 export const configurationName = 'tandem';
 
-/** Both configurations as the API server should hold them, except for the caBundle (`src/certs/inject.ts`). */
-export function configurationsFor(reach: Reach): readonly Registration[] {
-  return [registration(mutatingWebhooks, mutating, reach), registration(validatingWebhooks, validating, reach)];
+/** Names the Certificate whose CA cert-manager's injector puts into every caBundle of the object. */
+const injector = 'cert-manager.io/inject-ca-from';
+
+/**
+ * Both configurations as the API server should hold them, except for the caBundle (`src/certs/inject.ts`), which is
+ * cert-manager's when `injectCaFrom` (NAMESPACE/CERTIFICATE) is given.
+ */
+export function configurationsFor(reach: Reach, injectCaFrom?: string): readonly Registration[] {
+  const annotations = injectCaFrom === undefined ? undefined : { [injector]: injectCaFrom };
+  return [
+    registration(mutatingWebhooks, mutating, { reach, annotations }),
+    registration(validatingWebhooks, validating, { reach, annotations }),
+  ];
 }
 
-function registration(resource: Resource, entries: readonly Entry[], reach: Reach): Registration {
+interface Written {
+  readonly reach: Reach;
+  readonly annotations: Readonly<Record<string, string>> | undefined;
+}
+
+function registration(resource: Resource, entries: readonly Entry[], { reach, annotations }: Written): Registration {
   return {
     resource,
     object: {
       apiVersion: `${resource.group}/${resource.version}`,
       kind: resource.kind,
-      metadata: { name: configurationName, labels: { 'app.kubernetes.io/name': 'tandem' } },
+      metadata: {
+        name: configurationName,
+        labels: { 'app.kubernetes.io/name': 'tandem' },
+        ...(annotations && { annotations }),
+      },
       webhooks: entries.map((entry) => webhookOf(entry, reach)),
     },
   };

@@ -11,6 +11,10 @@ export interface RegistrarOptions {
   readonly reach: Reach;
   /** The bundle that the configurations must carry now, PEM; read again before every repair. */
   readonly bundle: () => Promise<string>;
+  /** Called when both configurations carry that bundle: from here on a certificate of its CAs may be served. */
+  readonly trusted: () => void;
+  /** NAMESPACE/CERTIFICATE of cert-manager, which then writes the bundle in our place. */
+  readonly injectCaFrom?: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
   /** Milliseconds between attempts while the API server refuses. */
@@ -35,7 +39,7 @@ export function keepRegistered(options: RegistrarOptions, signal: AbortSignal): 
   const repairs = options.metrics.counter('tandem_webhook_registrations_total', 'Webhook configurations written', [
     'kind',
   ]);
-  const watched = configurationsFor(options.reach).map((registration) => ({
+  const watched = configurationsFor(options.reach, options.injectCaFrom).map((registration) => ({
     ...registration,
     store: startReflector<WebhookConfiguration>(options.client, registration.resource, {
       fieldSelector: `metadata.name=${configurationName}`,
@@ -52,11 +56,13 @@ export function keepRegistered(options: RegistrarOptions, signal: AbortSignal): 
   const round = async () => {
     const bundle = await options.bundle();
     for (const one of watched) {
-      if (!isEdited(withCaBundle(one.object, bundle), one.store.get(undefined, configurationName))) continue;
-      await options.client.apply(one.resource, withCaBundle(one.object, bundle), { fieldManager, force: true });
+      const wanted = options.injectCaFrom === undefined ? withCaBundle(one.object, bundle) : one.object;
+      if (!isEdited(wanted, one.store.get(undefined, configurationName))) continue;
+      await options.client.apply(one.resource, wanted, { fieldManager, force: true });
       repairs.inc({ kind: one.resource.kind });
       options.logger.info({ kind: one.resource.kind, name: configurationName }, 'wrote the webhook configuration');
     }
+    options.trusted();
     accept();
   };
   const check = serialised(round, options, signal);

@@ -3,7 +3,8 @@ import type { Server } from 'node:https';
 import type { Clock } from '../src/base/clock.js';
 import type { Running } from '../src/base/running.js';
 import { authoritiesInMemory } from '../src/certs/authorities.js';
-import { CredentialKeeper, type Credentials, every } from '../src/certs/keeper.js';
+import { CredentialKeeper, type CredentialSource, type Credentials, every } from '../src/certs/keeper.js';
+import { followFolder, MountedCredentials } from '../src/certs/mounted.js';
 import type { RotationPolicy } from '../src/certs/rotate.js';
 import { authoritiesInSecret } from '../src/certs/secret.js';
 import { type Address, listen } from '../src/server/listen.js';
@@ -12,7 +13,7 @@ import { hostsOf, type Reach } from './configurations.js';
 import { startErrors } from './errors.js';
 import { createObserver } from './observe.js';
 import { type Observed, type ObserveOptions, observeCluster } from './observe-cluster.js';
-import { keepRegistered, type Registrar } from './register.js';
+import { keepRegistered, type Registrar, type RegistrarOptions } from './register.js';
 import { reportRelations } from './report-relations.js';
 import { createWebhookServer } from './server.js';
 import { webhooksOver } from './webhooks.js';
@@ -30,6 +31,13 @@ export interface WebhookOptions extends ObserveOptions {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly rotation?: RotationPolicy;
+  /** A certificate that somebody else makes, instead of our own CA. */
+  readonly mounted?: {
+    /** Folder with tls.crt, tls.key and ca.crt, followed while we run. */
+    readonly folder: string;
+    /** NAMESPACE/CERTIFICATE: cert-manager's injector writes the caBundle, and `ca.crt` is not needed. */
+    readonly injectCaFrom?: string;
+  };
   /** Milliseconds between looks at certificates and CA; default one minute. */
   readonly renewEvery?: number;
   /** Milliseconds from a change to judging its neighbours again; default two seconds. */
@@ -47,9 +55,9 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   setMaxListeners(0, ending); // one listener for each watch, pause and timer
   const phase: Phase = { notReady: 'starting' };
   const reach = reachOf(options);
-  const keeper = keeperFor(options, reach);
+  const keeper = credentialsOf(options, reach);
   const { credentials } = await keeper.refresh();
-  tellExpiry(options.metrics, keeper);
+  tellExpiry(options, keeper);
   const observed = observeCluster(options, ending);
   const server = createWebhookServer({
     webhooks: webhooksOver(observed.world),
@@ -65,11 +73,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     await stopObserving();
     throw error;
   });
-  const registrar = keepRegistered(
-    { ...options, reach: at(reach, address), bundle: () => serveNewest(keeper, server) },
-    ending,
-  );
-  every(options.renewEvery ?? 60_000, () => Promise.resolve(registrar.check()), options.logger, ending);
+  const registrar = keepTrusted({ ...options, reach: at(reach, address), ...served(keeper, server) }, ending);
   const reports = reportRelations({ ...options, world: observed.world }, ending);
   const stop = once(async () => {
     phase.notReady = 'stopping';
@@ -80,6 +84,18 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
     stop().catch((error: unknown) => options.logger.error({ error: String(error) }, 'could not stop cleanly'));
   });
   return { address, ready: readiness(phase, registrar, observed, options), stop, [Symbol.asyncDispose]: stop };
+}
+
+/** Registered, and looked at again from time to time and whenever a mounted certificate changes. */
+function keepTrusted(
+  options: WebhookOptions & Pick<RegistrarOptions, 'reach' | 'bundle' | 'trusted'>,
+  ending: AbortSignal,
+): Registrar {
+  const { mounted, renewEvery = 60_000, logger } = options;
+  const registrar = keepRegistered({ ...options, ...mounted }, ending);
+  if (mounted) followFolder(mounted.folder, registrar.check, logger, ending);
+  every(renewEvery, () => Promise.resolve(registrar.check()), logger, ending);
+  return registrar;
 }
 
 interface Phase {
@@ -99,25 +115,41 @@ function readiness(phase: Phase, registrar: Registrar, observed: Observed, { log
   return ready;
 }
 
-function tellExpiry(metrics: Metrics, keeper: CredentialKeeper): void {
-  const help = 'When the serving certificate expires, seconds since the Unix epoch';
-  metrics.gauge('tandem_webhook_certificate_expiry_timestamp_seconds', help, [], (gauge) =>
-    gauge.set((keeper.current?.serving.notAfter ?? 0) / 1000),
+function tellExpiry({ metrics, clock }: WebhookOptions, keeper: CredentialSource): void {
+  const notAfter = () => keeper.current?.serving.notAfter ?? 0;
+  const when = 'When the serving certificate expires, seconds since the Unix epoch';
+  metrics.gauge('tandem_webhook_certificate_expiry_timestamp_seconds', when, [], (gauge) =>
+    gauge.set(notAfter() / 1000),
+  );
+  const left = 'Seconds until the serving certificate expires';
+  metrics.gauge('tandem_webhook_certificate_expiry_seconds', left, [], (gauge) =>
+    gauge.set((notAfter() - clock.now()) / 1000),
   );
 }
 
-/** The certificate that counts now is served from here on; the bundle to trust is returned. */
-async function serveNewest(keeper: CredentialKeeper, server: Server): Promise<string> {
-  const { credentials, changed } = await keeper.refresh();
-  // New connections see the new certificate; those that are open keep theirs, which stays trusted until it expires.
-  if (changed) server.setSecureContext({ ...tlsOf(credentials), minVersion: 'TLSv1.2' });
-  return credentials.bundle;
+/** What is trusted comes first, what is served with it follows: no handshake meets a CA that nobody has been told of. */
+function served(keeper: CredentialSource, server: Server) {
+  let serving = keeper.current?.serving;
+  return {
+    bundle: async () => (await keeper.refresh()).credentials.bundle,
+    trusted: () => {
+      const { current } = keeper;
+      if (!current || current.serving === serving) return;
+      // New connections see the new certificate; those that are open keep theirs, which stays trusted until it expires.
+      server.setSecureContext({ ...tlsOf(current), minVersion: 'TLSv1.2' });
+      serving = current.serving;
+    },
+  };
 }
 
 const tlsOf = ({ serving }: Credentials) => ({ cert: serving.certificate, key: serving.key });
 
-function keeperFor(options: WebhookOptions, reach: Reach): CredentialKeeper {
-  const { client, clock, logger, rotation } = options;
+function credentialsOf(options: WebhookOptions, reach: Reach): CredentialSource {
+  const { client, clock, logger, rotation, mounted } = options;
+  if (mounted) {
+    const { folder, injectCaFrom } = mounted;
+    return new MountedCredentials({ folder, needsBundle: injectCaFrom === undefined, clock, logger });
+  }
   const store =
     reach.by === 'service'
       ? authoritiesInSecret(client, { namespace: reach.namespace, name: secretName }, logger)

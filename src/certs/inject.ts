@@ -23,11 +23,11 @@ export function withCaBundle<T extends WebhookConfiguration>(configuration: T, b
 }
 
 /**
- * Whether someone changed what we own: true when any webhook of `wanted` is missing in `live` or differs in a field
- * that `wanted` names. Fields that only the server fills in do not count.
+ * Whether someone changed what we own: true when any webhook or annotation of `wanted` is missing in `live` or differs in a
+ * field that `wanted` names. Fields that only the server fills in do not count.
  */
 export function isEdited(wanted: WebhookConfiguration, live: WebhookConfiguration | undefined): boolean {
-  if (live === undefined) return true;
+  if (live === undefined || !covers(live.metadata.annotations ?? {}, wanted.metadata.annotations ?? {})) return true;
   const byName = new Map((live.webhooks ?? []).map((webhook) => [webhook.name, webhook]));
   return (wanted.webhooks ?? []).some((webhook) => !covers(byName.get(webhook.name), webhook));
 }

@@ -12,6 +12,19 @@ export interface Credentials {
   readonly bundle: string;
 }
 
+export interface Refreshed {
+  readonly credentials: Credentials;
+  /** Whether they differ from what the last call returned. */
+  readonly changed: boolean;
+}
+
+/** Where a server's credentials come from: made here, or mounted. */
+export interface CredentialSource {
+  readonly current: Credentials | undefined;
+  /** Called at start and from time to time: the credentials to serve with from here on. */
+  refresh(): Promise<Refreshed>;
+}
+
 export interface KeeperOptions {
   readonly store: AuthorityStore;
   /** DNS names and IP addresses that the serving certificate answers for. */
@@ -27,7 +40,7 @@ interface State {
 }
 
 /** Keeps one server's credentials valid: `refresh` is called at start and from time to time, and tells when they changed. */
-export class CredentialKeeper {
+export class CredentialKeeper implements CredentialSource {
   readonly #options: KeeperOptions;
   readonly #policy: RotationPolicy;
   #state: State | undefined;
@@ -42,7 +55,7 @@ export class CredentialKeeper {
   }
 
   /** Reads the shared CAs, rotates what is due, and returns the credentials to serve with from here on. */
-  async refresh(): Promise<{ readonly credentials: Credentials; readonly changed: boolean }> {
+  async refresh(): Promise<Refreshed> {
     const { authorities, signer } = await this.#authorities();
     const bundle = authorities.map(({ certificate }) => certificate).join('');
     const held = this.#state;

@@ -24,6 +24,12 @@ export const cliErrors = table({
     says: (m: { value: string }) =>
       `--service "${m.value}" is not NAMESPACE/NAME; write for example tandem-system/tandem-webhook`,
   },
+  'bad-injection': {
+    status: 400,
+    retryable: false,
+    says: (m: { value: string }) =>
+      `--inject-ca-from "${m.value}" cannot be used; write NAMESPACE/CERTIFICATE, and mount the certificate's Secret with --cert-dir`,
+  },
   'unknown-demo': {
     status: 400,
     retryable: false,

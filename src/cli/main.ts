@@ -18,6 +18,13 @@ const objects = (kinds: string) =>
   new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
 const file = () => new Option('-f, --filename <file...>', 'manifest, or - for standard input').makeOptionMandatory();
 const output = () => new Option('-o, --output <format>', 'json for machines').choices(['json']);
+const certDir = () =>
+  new Option(
+    '--cert-dir <folder>',
+    'serve admission with tls.crt, tls.key and ca.crt of this folder, not with an own CA',
+  );
+const injectCaFrom = () =>
+  new Option('--inject-ca-from <namespace/certificate>', "leave the webhook's caBundle to cert-manager");
 const metricsListen = (fallback: string) =>
   new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
 
@@ -104,6 +111,8 @@ function addWebhook(root: Command): void {
       'register by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster',
     )
     .option('--service <namespace/name>', 'register by this Service', 'tandem-system/tandem-webhook')
+    .addOption(certDir())
+    .addOption(injectCaFrom())
     .option(
       '--scheduler <name>',
       'scheduler that pods asking for volcano get on a cluster without Volcano',
@@ -167,6 +176,8 @@ function addAll(root: Command): void {
     .addOption(metricsListen('0.0.0.0:9090'))
     .option('--url <url>', 'register the webhook by URL instead of by Service')
     .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem')
+    .addOption(certDir())
+    .addOption(injectCaFrom())
     .option(
       '--scheduler <name>',
       'scheduler that pods asking for volcano get on a cluster without Volcano',

@@ -34,6 +34,10 @@ export interface WebhookPartOptions extends Common {
   readonly service?: string;
   /** Scheduler that pods asking for volcano get on a cluster without Volcano. */
   readonly scheduler?: string;
+  /** Folder with tls.crt, tls.key and ca.crt. */
+  readonly certDir?: string;
+  /** NAMESPACE/CERTIFICATE of cert-manager. */
+  readonly injectCaFrom?: string;
 }
 
 export async function webhookPart(options: WebhookPartOptions, signal: AbortSignal): Promise<Running> {
@@ -54,6 +58,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
       dialects: [...spoken.keys()],
       ...(service && { service }),
       ...(url !== undefined && { url }),
+      ...mountedOf(options),
       ...(scheduler !== undefined && { settings: { schedulerNames: { [volcano.schedulerName]: scheduler } } }),
       logger,
       metrics: new Metrics(),
@@ -66,6 +71,13 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
     await profiles.stop();
   };
   return stoppedBy(webhook, stop);
+}
+
+function mountedOf({ certDir: folder, injectCaFrom }: WebhookPartOptions) {
+  if (injectCaFrom !== undefined && (folder === undefined || !/^[^/]+\/[^/]+$/.test(injectCaFrom))) {
+    throw cliErrors('bad-injection', { value: injectCaFrom });
+  }
+  return folder === undefined ? {} : { mounted: { folder, ...(injectCaFrom !== undefined && { injectCaFrom }) } };
 }
 
 function serviceOf(value: string): { namespace: string; name: string } {

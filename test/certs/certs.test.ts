@@ -191,3 +191,25 @@ t.test('work is repeated until the signal aborts, also after a failure', async (
   abort.abort();
   t.ok(runs >= 3);
 });
+
+t.test('clocks that differ by less than an hour share CA and certificates', async (t) => {
+  const store = authoritiesInMemory();
+  const clocks = [-25, 0, 25].map((minutes) => {
+    const clock = settableClock();
+    clock.advance(minutes * 60_000);
+    return clock;
+  });
+  const keepers = clocks.map((clock) => keeperOn(store, clock).keeper);
+  const bundles = new Set<string>();
+  for (const keeper of [...keepers].reverse()) bundles.add((await keeper.refresh()).credentials.bundle);
+  for (const keeper of keepers) bundles.add((await keeper.refresh()).credentials.bundle);
+  t.equal(bundles.size, 1, 'the one that is ahead makes the CA, the others use it');
+  const [behind] = clocks;
+  for (const { current } of keepers) {
+    t.ok((current?.serving.notBefore ?? 0) <= (behind?.now() ?? 0) + 3_600_000, 'backdated');
+    const ca = new X509Certificate(current?.bundle ?? '');
+    t.ok(new X509Certificate(current?.serving.certificate ?? '').checkIssued(ca));
+  }
+  const validity = validityFrom(start, day, defaultRotation);
+  t.equal(start - validity.notBefore, 3_600_000, 'an API server up to an hour behind accepts what was made now');
+});

@@ -12,6 +12,8 @@ export interface Options {
   readonly url?: string;
   readonly service: string;
   readonly scheduler: string;
+  readonly certDir?: string;
+  readonly injectCaFrom?: string;
   readonly profiles?: string;
   readonly kubeconfig?: string;
   readonly logLevel: LogLevel;
