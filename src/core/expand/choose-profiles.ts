@@ -36,6 +36,17 @@ export function annotationsOf(serving: ModelServing): Readonly<Record<string, st
   return Object.fromEntries(written.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
+/** The connector that an annotation names, for an engine; a problem when there is none of that name, or not for it. */
+export function namedConnector(
+  serving: ModelServing,
+  engine: EngineProfile,
+  profiles: Profiles,
+): ConnectorProfile | ExpandProblem | undefined {
+  const found = lookUp(annotationsOf(serving), tandemKeys.connector.key, profiles.connectors);
+  if (found === undefined || 'want' in found) return found;
+  return found.engines.includes(engine.name) ? found : wrongConnector(found, engine);
+}
+
 function lookUp<P extends { readonly name: string }>(
   said: Readonly<Record<string, string>>,
   key: string,
@@ -106,13 +117,16 @@ function fit(choice: Choice): Choice | ExpandProblem {
     };
   }
   if (connector && !connector.engines.includes(engine.name)) {
-    const fix = `use another ${tandemKeys.connector.key}, or one of the engines ${connector.engines.join(', ')}`;
-    return {
-      path: annotationPath(tandemKeys.connector.key),
-      saw: connector.name,
-      want: `a connector of ${engine.name}`,
-      fix,
-    };
+    return wrongConnector(connector, engine);
   }
   return choice;
+}
+
+function wrongConnector(connector: ConnectorProfile, engine: EngineProfile): ExpandProblem {
+  return {
+    path: annotationPath(tandemKeys.connector.key),
+    saw: connector.name,
+    want: `a connector of ${engine.name}`,
+    fix: `use another ${tandemKeys.connector.key}, or one of the engines ${connector.engines.join(', ')}`,
+  };
 }

@@ -13,9 +13,8 @@ import { usesHostNetwork } from './host-ports.js';
 import { noteAdditions } from './notes.js';
 import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
-import { modeOf, podsOf, servingAsRun } from './serving.js';
-import { planTerse } from './terse.js';
-import { terseAdditions } from './terse-pod.js';
+import { argumentsFor, modeOf, planArguments, podsOf, servingAsRun } from './serving.js';
+import type { PlannedRole } from './terse.js';
 import type { Addition, ExpandSettings, Operation, Reason } from './types.js';
 
 export interface PodContext {
@@ -72,10 +71,11 @@ function runFor(pod: Pod, given: PodContext): Run {
 /** Mode `pods`: what `expandServing` adds to templates, added to the pod. */
 function completeTemplate({ draft, role, context, reasons }: Run, serving: ModelServing): void {
   const { profiles, settings } = context;
-  const plan = planTerse(serving, readServing(serving, profiles).roles, profiles);
+  const plan = planArguments(serving, readServing(serving, profiles).roles, profiles);
   const place = placeOf(draft);
-  const terse = plan.roles.find((planned) => planned.role.name === role && planned.place === place);
-  if (terse) reasons.push(...applyAdditions('terse', terseAdditions(terse, plan.roles, settings), draft, [], role));
+  const isThis = (planned: PlannedRole) => planned.role.name === role && planned.place === place;
+  const terse = plan.roles.find(isThis);
+  reasons.push(...applyAdditions('terse', argumentsFor(plan, settings, isThis), draft, [], role));
   const pod = draft.object as unknown as Pod;
   const reading = readPod(pod, profiles);
   if (!reading) return;

@@ -5,12 +5,13 @@ import { readRoleAt, readServing } from '../reading/serving.js';
 import type { PodPlace, PodReading, RoleReading } from '../reading/types.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
+import { planConnectors } from './hand-written.js';
 import { noteAdditions, pinProfiles } from './notes.js';
 import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
-import { planTerse, type TersePlan } from './terse.js';
+import { connectorArguments, type PlannedRole, planTerse, type TerseRole } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
-import type { ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
+import type { Addition, ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
 
 export const modes = ['template', 'pods', 'off'] as const;
 export type Mode = (typeof modes)[number];
@@ -88,8 +89,8 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
   const draft = new Draft(serving);
   const readDraft = () => readServing(draft.object as unknown as ModelServing, profiles).roles;
   const written = readDraft();
-  const plan = planTerse(serving, written, profiles);
-  const reasons = [...writeTerse(plan, draft, settings)];
+  const plan = planArguments(serving, written, profiles);
+  const reasons = [...writeArguments(plan, draft, settings)];
   const roles = reasons.length > 0 ? readDraft() : written;
   const peers = roles.flatMap(podsOf);
   for (const role of roles) {
@@ -109,9 +110,43 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
   return { draft, reasons, problems: plan.problems, roles };
 }
 
-function* writeTerse(plan: TersePlan, draft: Draft, settings: ExpandSettings): Iterable<Reason> {
-  for (const terse of plan.roles) {
-    const additions = terseAdditions(terse, plan.roles, settings);
+/** Which templates get containers or arguments, and what stands in the way. */
+export interface ArgumentPlan {
+  readonly roles: readonly TerseRole[];
+  readonly lacking: readonly PlannedRole[];
+  /** Both, and the templates that lack nothing. */
+  readonly all: readonly PlannedRole[];
+  readonly problems: readonly ExpandProblem[];
+}
+
+export function planArguments(serving: ModelServing, roles: readonly RoleReading[], profiles: Profiles): ArgumentPlan {
+  const terse = planTerse(serving, roles, profiles);
+  const written = planConnectors(
+    serving,
+    roles.filter((role) => !terse.indexes.has(role.index)),
+    profiles,
+  );
+  return {
+    roles: terse.roles,
+    lacking: written.lacking,
+    all: [...terse.roles, ...written.known],
+    problems: [...terse.problems, ...written.problems],
+  };
+}
+
+/** What the plan adds to one template. */
+export const argumentsFor = (
+  { roles, lacking, all }: ArgumentPlan,
+  settings: ExpandSettings,
+  is: (planned: PlannedRole) => boolean,
+): readonly Addition[] => [
+  ...roles.filter(is).flatMap((terse) => terseAdditions(terse, all, settings)),
+  ...lacking.filter(is).flatMap((planned) => connectorArguments(planned, all)),
+];
+
+function* writeArguments(plan: ArgumentPlan, draft: Draft, settings: ExpandSettings): Iterable<Reason> {
+  for (const terse of [...plan.roles, ...plan.lacking]) {
+    const additions = argumentsFor(plan, settings, (planned) => planned === terse);
     const place = templatePlace(terse.role, terse.place);
     yield* applyAdditions('terse', additions, draft, place, spellRole(terse.role.name, terse.place));
   }

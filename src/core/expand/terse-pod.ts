@@ -1,13 +1,22 @@
 import { tandemKeys } from '../../api/names.js';
 import type { EngineProfile } from '../profiles/types.js';
 import { fillText, type Values } from './placeholders.js';
-import { containerPlace, deviceCount, isLocal, programOf, type TerseRole, terseArguments, valuesOf } from './terse.js';
+import {
+  containerPlace,
+  deviceCount,
+  isLocal,
+  type PlannedRole,
+  programOf,
+  type TerseRole,
+  terseArguments,
+  valuesOf,
+} from './terse.js';
 import type { Addition, Because, ExpandSettings } from './types.js';
 
 /** Everything that the terse form adds to a role's pod template before the steps that every engine pod gets. */
 export function terseAdditions(
   terse: TerseRole,
-  all: readonly TerseRole[],
+  all: readonly PlannedRole[],
   settings: ExpandSettings,
 ): readonly Addition[] {
   return [
@@ -18,7 +27,7 @@ export function terseAdditions(
   ];
 }
 
-function container(terse: TerseRole, all: readonly TerseRole[], settings: ExpandSettings): readonly Addition[] {
+function container(terse: TerseRole, all: readonly PlannedRole[], settings: ExpandSettings): readonly Addition[] {
   const { engine } = terse.choice;
   const { container: name, imagePullPolicy } = engine.terse;
   const { image, command } = programOf(terse, all, settings);
@@ -68,7 +77,7 @@ function resources(terse: TerseRole): readonly Addition[] {
 }
 
 /** The volume of the weights, mounted in the engine, and the init container that fills it. */
-function weights(terse: TerseRole, all: readonly TerseRole[], settings: ExpandSettings): readonly Addition[] {
+function weights(terse: TerseRole, all: readonly PlannedRole[], settings: ExpandSettings): readonly Addition[] {
   const { engine } = terse.choice;
   const { modelVolume } = engine.terse;
   const values = valuesOf(terse, all);

@@ -10,19 +10,26 @@ import { fillJson, fillText, type Values } from './placeholders.js';
 import { readTerseSize, type TerseSize } from './terse-size.js';
 import type { Addition, ExpandProblem, ExpandSettings } from './types.js';
 
-/** What one template of a role of the terse form becomes, still as data. */
-export interface TerseRole {
+/** What is known about one template of a role that gets arguments. */
+export interface PlannedRole {
   readonly role: RoleReading;
   readonly side: Side;
   readonly place: PodPlace;
-  readonly choice: Choice;
+  readonly choice: Omit<Choice, 'accelerator'>;
   readonly size: TerseSize;
   readonly model: string;
   /** The user's own container that lacks only its arguments; undefined when there is no container at all. */
   readonly bare: boolean;
 }
 
+/** What one template of a role of the terse form becomes, still as data. */
+export interface TerseRole extends PlannedRole {
+  readonly choice: Choice;
+}
+
 export interface TersePlan {
+  /** Positions of the roles that are written in the terse form, also where problems keep them from being made. */
+  readonly indexes: ReadonlySet<number>;
   readonly roles: readonly TerseRole[];
   readonly problems: readonly ExpandProblem[];
 }
@@ -31,11 +38,12 @@ export interface TersePlan {
 export function planTerse(serving: ModelServing, roles: readonly RoleReading[], profiles: Profiles): TersePlan {
   const terse = roles.filter((role) => isEmpty(role) || isBare(role));
   const model = annotationsOf(serving)[tandemKeys.model.key];
-  if (terse.length === 0 || (model === undefined && !terse.some(isEmpty))) return { roles: [], problems: [] };
+  if (terse.length === 0 || (model === undefined && !terse.some(isEmpty))) return nothingTerse;
+  const indexes = new Set(terse.map(({ index }) => index));
   const wrong = modelProblem(model);
-  if (wrong || model === undefined) return { roles: [], problems: wrong ? [wrong] : [] };
+  if (wrong || model === undefined) return { indexes, roles: [], problems: wrong ? [wrong] : [] };
   const choice = chooseProfiles(serving, profiles);
-  if ('want' in choice) return { roles: [], problems: [choice] };
+  if ('want' in choice) return { indexes, roles: [], problems: [choice] };
   const problems: ExpandProblem[] = [];
   const planned = terse.flatMap((role): TerseRole[] => {
     const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
@@ -45,8 +53,10 @@ export function planTerse(serving: ModelServing, roles: readonly RoleReading[], 
     const worker = role.workerReplicas > 0 && (hasNothing(role.workerTemplate) || isBarePod(role.worker));
     return worker ? [entry, { ...made, place: 'worker', bare: isBarePod(role.worker) }] : [entry];
   });
-  return { roles: problems.length > 0 ? [] : planned, problems };
+  return { indexes, roles: problems.length > 0 ? [] : planned, problems };
 }
+
+const nothingTerse: TersePlan = { indexes: new Set(), roles: [], problems: [] };
 
 const hasNothing = (template: unknown): boolean => listAt(objectAt(template, 'spec'), 'containers').length === 0;
 const isEmpty = ({ template }: RoleReading): boolean => hasNothing(template);
@@ -73,7 +83,7 @@ function shareProblems(terse: TerseRole): readonly ExpandProblem[] {
   ];
 }
 
-const podsOf = ({ role }: TerseRole): number => role.workerReplicas + 1;
+const podsOf = ({ role }: PlannedRole): number => role.workerReplicas + 1;
 
 /** Devices that all pods of an instance need together. With attention inside the tensor-parallel world the ranks share it. */
 function ranksOf({ size, choice, role }: TerseRole): number {
@@ -111,20 +121,16 @@ export function deviceCount(terse: TerseRole): number {
 }
 
 /** The arguments of the engine container, in groups of flag and value. */
-export function terseArguments(terse: TerseRole, all: readonly TerseRole[]): readonly Addition[] {
-  const { choice, size, side } = terse;
+export function terseArguments(terse: TerseRole, all: readonly PlannedRole[]): readonly Addition[] {
+  const { choice, size } = terse;
   const values = valuesOf(terse, all);
-  const connectorArgs = side === 'aggregated' ? [] : (choice.connector?.args ?? []);
   const list = [...containerPlace(terse), 'args'];
   const made = [
     ...choice.engine.terse.args
       .filter((wish) => isMeant(wish, terse, all))
       .flatMap((wish) => group(wish, values, terse) ?? [])
       .map((words) => ({ by: choice.engine.name, ...words })),
-    ...connectorArgs
-      .filter((wish) => isMeant(wish, terse, all))
-      .flatMap((wish) => group(wish, values, terse) ?? [])
-      .map((words) => ({ by: choice.connector?.name ?? '', ...words })),
+    ...connectorWords(terse, all),
     ...groups(size.words).map((value) => ({
       by: 'tandem',
       value,
@@ -135,7 +141,37 @@ export function terseArguments(terse: TerseRole, all: readonly TerseRole[]): rea
   return made.map((words) => ({ kind: 'words', list, ...words }));
 }
 
-export const containerPlace = ({ role, place, choice, bare }: TerseRole) => {
+/** What the connector itself wants on the command line, e.g. SGLang's side of the pair. */
+function connectorWords(terse: PlannedRole, all: readonly PlannedRole[]): readonly Words[] {
+  const { connector } = terse.choice;
+  if (connector === undefined || terse.side === 'aggregated') return [];
+  const values = valuesOf(terse, all);
+  return (connector.args ?? [])
+    .filter((wish) => isMeant(wish, terse, all))
+    .flatMap((wish) => group(wish, values, terse) ?? [])
+    .map((words) => ({ by: connector.name, ...words }));
+}
+
+/** The connector alone, for a container whose other arguments the user wrote. */
+export function connectorArguments(terse: PlannedRole, all: readonly PlannedRole[]): readonly Addition[] {
+  const { engine } = terse.choice;
+  const values = valuesOf(terse, all);
+  const config = engine.terse.args
+    .filter(({ flag }) => flag !== undefined && flag === engine.flags.kvTransferConfig)
+    .flatMap((wish) => group(wish, values, terse) ?? [])
+    .map((words) => ({ by: terse.choice.connector?.name ?? engine.name, ...words }));
+  const list = [...containerPlace(terse), 'args'];
+  return [...config, ...connectorWords(terse, all)].map((words) => ({ kind: 'words', list, ...words }));
+}
+
+interface Words {
+  readonly by: string;
+  readonly value: readonly string[];
+  readonly because: string;
+  readonly source: string | undefined;
+}
+
+export const containerPlace = ({ role, place, choice, bare }: PlannedRole) => {
   const own = place === 'entry' ? role.pod : role.worker;
   return [
     'spec',
@@ -145,7 +181,7 @@ export const containerPlace = ({ role, place, choice, bare }: TerseRole) => {
 };
 
 /** Whether a wished argument is for this pod of the role: every condition that is given must hold. */
-function isMeant({ when = {} }: TerseArgument, terse: TerseRole, all: readonly TerseRole[]): boolean {
+function isMeant({ when = {} }: TerseArgument, terse: PlannedRole, all: readonly PlannedRole[]): boolean {
   const oneOrSeveral = (count: number) => (count > 1 ? 'several' : 'one');
   const actual: Readonly<Record<keyof typeof when, string>> = {
     side: terse.side,
@@ -157,7 +193,7 @@ function isMeant({ when = {} }: TerseArgument, terse: TerseRole, all: readonly T
   return Object.entries(when).every(([key, wanted]) => actual[key as keyof typeof when] === wanted);
 }
 
-function group(wish: TerseArgument, values: Values, terse: TerseRole) {
+function group(wish: TerseArgument, values: Values, terse: PlannedRole) {
   const { flags } = terse.size;
   const isPort = wish.flag !== undefined && wish.flag === terse.choice.engine.flags.dataParallelPort;
   const filled = wish.value === undefined ? undefined : fillText(wish.value, values);
@@ -181,7 +217,7 @@ function groups(words: readonly string[]): string[][] {
 }
 
 /** What the placeholders of profiles stand for in this role. */
-export function valuesOf(terse: TerseRole, all: readonly TerseRole[]): Values {
+export function valuesOf(terse: PlannedRole, all: readonly PlannedRole[]): Values {
   const { choice, size, side, model } = terse;
   const modelId = model.replace(/^\w+:\/\//, '').replace(/\/+$/, '');
   const of = (wanted: Side) =>
@@ -211,7 +247,7 @@ export function valuesOf(terse: TerseRole, all: readonly TerseRole[]): Values {
  * First data-parallel rank of a worker pod. Kubernetes puts `WORKER_INDEX` in but cannot multiply, so with several ranks
  * in each of several workers the container's own shell does.
  */
-function startRank({ role, size }: TerseRole): string {
+function startRank({ role, size }: PlannedRole): string {
   const local = Math.ceil(size.dataParallel / (role.workerReplicas + 1));
   if (local === 1) return `$(${env.workerIndex})`;
   return role.workerReplicas === 1 ? String(local) : `$((${env.workerIndex} * ${local}))`;
@@ -219,11 +255,11 @@ function startRank({ role, size }: TerseRole): string {
 
 export const isLocal = (model: string): boolean => model.startsWith('/');
 
-function portOf({ size, choice }: TerseRole): number {
+function portOf({ size, choice }: PlannedRole): number {
   return Number(size.flags.args.get('port')) || choice.engine.port;
 }
 
-function kvTransferConfig(terse: TerseRole, values: Values): string {
+function kvTransferConfig(terse: PlannedRole, values: Values): string {
   const { side, choice } = terse;
   const { connector } = choice;
   if (side === 'aggregated' || connector?.config === undefined) return '';
@@ -233,30 +269,33 @@ function kvTransferConfig(terse: TerseRole, values: Values): string {
 }
 
 /** Members of the configuration that hold a port of the role's own block under `hostNetwork`. */
-function movedPorts(terse: TerseRole, config: Record<string, unknown>): Record<string, unknown> {
+function movedPorts(terse: PlannedRole, config: Record<string, unknown>): Record<string, unknown> {
   const names = (terse.choice.connector?.ports ?? []).flatMap(({ movable, fromConfig }) =>
     movable && fromConfig !== undefined ? [fromConfig] : [],
   );
   return Object.fromEntries(names.map((name) => [name, String(Number(config[name]) + shiftOf(terse))]));
 }
 
-const shiftOf = ({ role, place }: TerseRole): number =>
+const shiftOf = ({ role, place }: PlannedRole): number =>
   portShift(usesHostNetwork((place === 'entry' ? role.template : role.workerTemplate)?.spec), role.index);
 
-/** Image and command of the engine container: the installation's image, else the profile's. */
+/** Image and command of the engine container: the installation's image, else the accelerator's, else the engine's own. */
 export function programOf(
   terse: TerseRole,
-  all: readonly TerseRole[],
+  all: readonly PlannedRole[],
   settings: ExpandSettings,
 ): { image: string; command: readonly string[] | undefined } {
-  const { engine } = terse.choice;
+  const { engine, accelerator } = terse.choice;
   const several = all.some((other) => podsOf(other) > 1) ? engine.terse.severalPods : undefined;
   const { image, command } = several ?? engine.terse;
-  return { image: settings.images[engine.name] ?? image, command: command && throughShell(terse, all, command) };
+  return {
+    image: settings.images[engine.name] ?? accelerator.images?.[engine.name] ?? image,
+    command: command && throughShell(terse, all, command),
+  };
 }
 
 /** Arguments that only a shell can compute stand in a short script, so that the others stay a list. */
-function throughShell(terse: TerseRole, all: readonly TerseRole[], command: readonly string[]): readonly string[] {
+function throughShell(terse: TerseRole, all: readonly PlannedRole[], command: readonly string[]): readonly string[] {
   const rank = startRank(terse);
   const wish = terse.choice.engine.terse.args.find(({ value }) => value === '{startRank}');
   if (!wish || !isMeant(wish, terse, all) || !isComputed(rank)) return command;

@@ -77,6 +77,8 @@ export const acceleratorSchema = Type.Object(
     connectors: Type.Array(text(), { minItems: 1 }),
     /** The terse form takes this accelerator when none is named and several run the engine. */
     default: Type.Optional(Type.Literal(true)),
+    /** Engine profile → image of the terse form, where the engine's own image does not run on this accelerator. */
+    images: Type.Optional(Type.Record(Type.String(), text())),
     /** Devices a pod may ask for; any number when absent. */
     allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
     /** Host CPU and memory that the terse form asks for per device. */

@@ -29,12 +29,135 @@ interface Recipe {
   readonly connector: string;
   readonly prefill?: Said;
   readonly decode?: Said;
+  /** The connector that the result reads as, where it is not the one that was asked for. */
+  readonly reads?: string;
 }
 
 const nothing: Said = {};
 
 /** Every file `test/fixtures/expand/recipes/NAME.yaml` was read line by line against the section that its recipe names. */
 const recipes: Readonly<Record<string, Recipe>> = {
+  'vllm-nixl': {
+    source: 'B.0, B.2',
+    title: 'NIXL on NVIDIA: the pod address on the side channel, larger decode',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'nixl' },
+    prefill: { tp: 1 },
+    decode: { tp: 2 },
+  },
+  'vllm-nixl-amd': {
+    source: 'B.1, B.2',
+    title: 'the same on AMD',
+    ...{ accelerator: 'amd', engine: 'vllm', connector: 'nixl' },
+  },
+  'vllm-nixl-push': {
+    source: 'A.1.7, B.2',
+    title: 'NIXL push: the router knows the engine id beforehand',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'nixl-push' },
+  },
+  'vllm-mooncake': {
+    source: 'A.2, B.3',
+    title: 'upstream Mooncake: bootstrap port on both, declared on prefill',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'mooncake' },
+  },
+  'vllm-ascend-mooncake-v1-mindcluster': {
+    source: 'B.1.2, B.1.4, B.4',
+    title: 'MooncakeConnectorV1 with MindCluster, larger prefill',
+    ...{ accelerator: 'ascend910', engine: 'vllm-ascend', connector: 'mooncake-v1' },
+    prefill: { tp: 8, dp: 2 },
+    decode: { tp: 2, dp: 8 },
+  },
+  'vllm-ascend-mooncake-v1-cce': {
+    source: 'B.1, B.1.4, B.4',
+    title: 'MooncakeConnectorV1 on CCE',
+    ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'mooncake-v1' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-ascend-mooncake-hybrid': {
+    source: 'A.3, B.4',
+    title: 'MooncakeHybridConnector',
+    ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'mooncake-hybrid' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-ascend-mooncake-layerwise': {
+    source: 'A.4, B.4',
+    title: 'MooncakeLayerwiseConnector',
+    ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'mooncake-layerwise' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-ascend-310p': {
+    source: 'B.1, B.1.1, B.1.2',
+    title: 'inference cards: the label, no NPU network files',
+    ...{ accelerator: 'ascend310p', engine: 'vllm-ascend', connector: 'mooncake-v1' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-ascend-store': {
+    source: 'A.5, B.5',
+    title: 'AscendStore alone: no side, two plain calls',
+    ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'ascend-store' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-ascend-mooncake-v1-store': {
+    source: 'A.5, A.7, B.5',
+    title: 'MultiConnector: the first peer-to-peer connector counts',
+    ...{ accelerator: 'ascend-1980', engine: 'vllm-ascend', connector: 'mooncake-v1-store' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+    reads: 'mooncake-v1',
+  },
+  'vllm-lmcache-pd': {
+    source: 'A.6, B.6',
+    title: 'LMCache sends from prefill to decode',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'lmcache-pd' },
+  },
+  'vllm-lmcache': {
+    source: 'A.6, B.6',
+    title: 'LMCache with a shared store',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'lmcache' },
+  },
+  'vllm-p2p-nccl': {
+    source: 'A.7, B.8',
+    title: 'P2P-NCCL: a port for each rank',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'p2p-nccl' },
+    prefill: { tp: 2 },
+    decode: { tp: 2 },
+  },
+  'vllm-moriio': {
+    source: 'A.1.8, B.9',
+    title: 'MoRI-IO on AMD',
+    ...{ accelerator: 'amd', engine: 'vllm', connector: 'moriio' },
+  },
+  'vllm-shared-storage': {
+    source: 'A.7',
+    title: 'a shared file system, never created by a node',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'shared-storage' },
+  },
+  'vllm-offloading': {
+    source: 'A.7',
+    title: 'offloading with a peer-to-peer tier at the pod address',
+    ...{ accelerator: 'nvidia', engine: 'vllm', connector: 'offloading' },
+  },
+  'sglang-mooncake': {
+    source: 'A.8, B.7',
+    title: 'SGLang over Mooncake',
+    ...{ accelerator: 'nvidia', engine: 'sglang', connector: 'sglang-mooncake' },
+  },
+  'sglang-nixl': {
+    source: 'A.8, B.7',
+    title: 'SGLang over NIXL',
+    ...{ accelerator: 'nvidia', engine: 'sglang', connector: 'sglang-nixl' },
+  },
+  'sglang-ascend': {
+    source: 'A.8, B.7',
+    title: 'SGLang on NPUs',
+    ...{ accelerator: 'ascend-1980', engine: 'sglang', connector: 'sglang-ascend' },
+    prefill: { tp: 4 },
+    decode: { tp: 4 },
+  },
   'vllm-nixl-pipeline-of-pods': {
     source: 'B.2, C-37',
     title: 'one replica over two pods: ranks from WORKER_INDEX, the meeting point at the entry',
@@ -93,7 +216,7 @@ t.test('recipes', async (t) => {
       t.same(problems.map(describeExpandProblem), []);
       t.same(
         readServing(object, profiles).roles.map(({ pod }) => pod?.connector?.profile?.name),
-        [recipe.connector, recipe.connector],
+        [recipe.reads ?? recipe.connector, recipe.reads ?? recipe.connector],
         'what was written reads back as asked',
       );
       const again = expandServing(object, profiles, settings);
@@ -305,5 +428,106 @@ t.test('the host network', async (t) => {
     });
     const { warnings } = expandPod({ metadata: {}, spec: entryTemplate.spec }, { profiles, settings });
     t.match(warnings, [/^spec\.containers\[0\]: the pod uses the host network .*; declare containerPorts, or add/]);
+  });
+});
+
+t.test('a hand-written role that lacks only its connector', async (t) => {
+  const role = (name: string, container: object) => ({
+    name,
+    entryTemplate: { spec: { containers: [{ name: 'e', image: 'vllm/vllm-openai:v0.12.0', ...container }] } },
+  });
+  const expanded = (connector: string, ...roles: object[]) =>
+    expandServing(servingOf(JSON.stringify(roles), { 'tandem.dev/connector': connector }), profiles, settings);
+  t.test('gets it at the end of its argument list, with what belongs to it', async (t) => {
+    const { object, problems } = expanded(
+      'nixl',
+      role('prefill', { args: ['m', '-tp', '2'] }),
+      role('decode', { command: ['vllm', 'serve', 'm'] }),
+    );
+    t.same(problems, []);
+    const [prefill, decode] = readServing(object, profiles).roles;
+    t.same(prefill?.pod?.container.args, [
+      'm',
+      '-tp',
+      '2',
+      '--kv-transfer-config',
+      '{"kv_connector":"NixlConnector","kv_role":"kv_producer"}',
+    ]);
+    t.same(decode?.pod?.container.args?.[0], '--kv-transfer-config');
+    t.match(decode?.pod, { connector: { role: 'kv_consumer' }, engine: { model: 'm' } });
+    t.ok(decode?.pod?.env.has('VLLM_NIXL_SIDE_CHANNEL_HOST'));
+    t.same(expandServing(object, profiles, settings).patch, []);
+  });
+  t.test('gets the sizes that both sides have', async (t) => {
+    const npu = (args: string[]) => ({
+      image: 'quay.io/ascend/vllm-ascend:v0.13.0',
+      args,
+      resources: { limits: { 'huawei.com/Ascend910': 8 } },
+    });
+    const { object } = expanded(
+      'mooncake-v1',
+      role('prefill', npu(['m', '-tp', '8'])),
+      role('decode', npu(['m', '-tp', '2', '-dp', '4'])),
+    );
+    for (const { pod } of readServing(object, profiles).roles)
+      t.same(pod?.connector?.config?.['kv_connector_extra_config'], {
+        prefill: { dp_size: 1, tp_size: 8 },
+        decode: { dp_size: 4, tp_size: 2 },
+      });
+  });
+  t.test('also of SGLang, as flags', async (t) => {
+    const sglang = {
+      image: 'lmsysorg/sglang:v0.5.5',
+      command: ['python3', '-m', 'sglang.launch_server'],
+      args: ['--model-path', 'm'],
+    };
+    const { object } = expanded('sglang-nixl', role('prefill', sglang), role('decode', sglang));
+    t.same(
+      readServing(object, profiles).roles.map(({ pod }) => [pod?.connector?.profile?.name, pod?.side]),
+      [
+        ['sglang-nixl', 'prefill'],
+        ['sglang-nixl', 'decode'],
+      ],
+    );
+  });
+  t.test('keeps the one that it has', async (t) => {
+    const own = ['m', '--kv-transfer-config', '{"kv_connector":"MooncakeConnector","kv_role":"kv_producer"}'];
+    const { object } = expanded('nixl', role('prefill', { args: own }));
+    t.same(readServing(object, profiles).roles[0]?.pod?.container.args, own);
+  });
+  t.test('stays alone when it serves alone', async (t) => {
+    t.equal(
+      readServing(expanded('nixl', role('chat', { args: ['m'] })).object, profiles).roles[0]?.pod?.connector,
+      undefined,
+    );
+  });
+  const wrong: readonly (readonly [string, string, object, RegExp])[] = [
+    [
+      'a shell script is not edited',
+      'nixl',
+      { command: ['sh', '-c', 'vllm serve m'] },
+      /^not expanded: spec\.template\.roles\[0\]\.entryTemplate\.spec\.containers\[0\]\.args is "a shell script without --kv-transfer-config".*; write/,
+    ],
+    [
+      'a connector of another engine',
+      'sglang-nixl',
+      { args: ['m'] },
+      /"tandem.dev\/connector"\] is "sglang-nixl", wanted a connector of vllm/,
+    ],
+    [
+      'a connector that nobody knows',
+      'nixxl',
+      { args: ['m'] },
+      /"tandem.dev\/connector"\] is "nixxl", wanted the name of a profile/,
+    ],
+  ];
+  for (const [title, connector, container, expected] of wrong) {
+    t.test(`${title}, and the user is told`, async (t) => {
+      t.match(expanded(connector, role('prefill', container)).problems.map(describeExpandProblem), [expected]);
+    });
+  }
+  t.test('a command that cannot be read is left as it is', async (t) => {
+    const hidden = { command: ['/start.sh'], resources: { limits: { 'nvidia.com/gpu': 1 } } };
+    t.same(expanded('nixl', role('prefill', hidden)).problems, []);
   });
 });
