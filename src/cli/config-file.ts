@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 import { parseDocument } from 'yaml';
 import { describeError, table } from '../base/errors.js';
 import { isObject } from '../base/json.js';
@@ -17,7 +17,7 @@ export const configErrors = table({
   },
 });
 
-/** Sets what `--config FILE` says for every flag that the command line does not name. Unknown keys are refused. */
+/** Sets what `--config FILE` says for every flag that the command line does not name. Unknown keys and wrong values are refused. */
 export function applyConfigFile(command: Command): void {
   const file = command.opts()['config'] as string | undefined;
   if (file === undefined) return;
@@ -28,9 +28,22 @@ export function applyConfigFile(command: Command): void {
       const known = [...flags.keys()].filter((name) => name !== 'config').join(', ');
       throw configErrors('config-invalid', { file, why: `unknown key "${key}"`, fix: `known keys: ${known}` });
     }
+    const wrong = wrongIn(option, value);
+    if (wrong) {
+      throw configErrors('config-invalid', { file, why: `${key} is ${JSON.stringify(value)}`, fix: `write ${wrong}` });
+    }
     const name = option.attributeName();
-    if (command.getOptionValueSource(name) !== 'cli') command.setOptionValueWithSource(name, String(value), 'config');
+    if (command.getOptionValueSource(name) === 'cli') continue;
+    command.setOptionValueWithSource(name, option.isBoolean() ? value : String(value), 'config');
   }
+}
+
+/** What should be written instead; undefined when the value fits the flag. */
+function wrongIn(option: Option, value: unknown): string | undefined {
+  if (option.isBoolean()) return typeof value === 'boolean' ? undefined : 'true or false';
+  if (typeof value !== 'string' && typeof value !== 'number') return 'a text or a number';
+  const choices = option.argChoices;
+  return choices && !choices.includes(String(value)) ? `one of ${choices.join(', ')}` : undefined;
 }
 
 function readConfig(file: string): Record<string, unknown> {

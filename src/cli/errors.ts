@@ -5,7 +5,7 @@ export const cliErrors = table({
     status: 404,
     retryable: false,
     says: (m: { name: string; namespace: string }) =>
-      `no ModelServing ${m.name} in namespace ${m.namespace}; list them with \`tandem status\``,
+      `no ModelServing ${m.name} in ${m.namespace}; list them with \`tandem status\``,
   },
   'nothing-to-read': {
     status: 400,
@@ -30,9 +30,16 @@ export const cliErrors = table({
     says: (m: { value: string }) =>
       `--inject-ca-from "${m.value}" cannot be used; write NAMESPACE/CERTIFICATE, and mount the certificate's Secret with --cert-dir`,
   },
-  'unknown-demo': {
+  'kubeconfig-not-written': {
+    status: 500,
+    retryable: true,
+    says: (m: { file: string; why: string }) =>
+      `the kubeconfig cannot be written to ${m.file}: ${m.why}; free some space or name another place with --kubeconfig-out FILE`,
+  },
+  'manifest-invalid': {
     status: 400,
     retryable: false,
-    says: (m: { value: string }) => `there is no demo "${m.value}"; choose gpu, npu, terse or all`,
+    says: (m: { file: string; name: string; places: readonly string[] }) =>
+      `${m.file}: ModelServing ${m.name} has not the shape of one:\n  ${m.places.join('\n  ')}\ncorrect these fields; \`tandem check -f\` tells the rest`,
   },
 });

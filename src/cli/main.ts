@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The one binary. Each command is its own file, imported only when it is asked for, so that help and errors are instant. */
-import { Command, CommanderError, Option } from 'commander';
+import { readFileSync } from 'node:fs';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { logLevels } from '../telemetry/log.js';
 import { applyConfigFile } from './config-file.js';
 import { reportFailure } from './failure.js';
@@ -37,9 +38,15 @@ const lazy =
     process.exitCode = (await run(command.opts() as never, ...(args.slice(0, -2) as never[]))) ?? 0;
   };
 
+function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
 export function program(): Command {
   const root = new Command('tandem')
     .description('Prefill/decode disaggregated LLM inference on Kubernetes: expand, run, place, pair, prove')
+    .version(packageVersion(), '--version')
     .exitOverride()
     .showHelpAfterError('(run with --help to see the flags)')
     .hook('preAction', (_, command) => applyConfigFile(command));
@@ -54,7 +61,7 @@ function addLabCommands(root: Command): void {
   root
     .command('demo')
     .description('the main job in the lab, end to end: apply, expand, place, answer, clean up')
-    .argument('[which]', 'gpu, npu, terse or all', 'all')
+    .addArgument(new Argument('[which]', 'what to show').choices(['gpu', 'npu', 'terse', 'all']).default('all'))
     .addOption(logLevel().default('silent'))
     .action(lazy(() => import('./commands/demo.js')));
   root
@@ -175,7 +182,7 @@ function addAll(root: Command): void {
     .addOption(listen('0.0.0.0:8080'))
     .addOption(metricsListen('0.0.0.0:9090'))
     .option('--url <url>', 'register the webhook by URL instead of by Service')
-    .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem')
+    .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem-webhook')
     .addOption(certDir())
     .addOption(injectCaFrom())
     .option(

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { describeError, table } from '../base/errors.js';
 import { isObject } from '../base/json.js';
@@ -36,7 +37,16 @@ export interface Manifest {
 
 /** All Kubernetes objects of the files, in order; `-` is standard input. The first thing that is wrong ends it, with its position. */
 export function readManifests(files: readonly string[]): Manifest[] {
-  return files.flatMap((file) => parseManifests(file, readText(file)));
+  return files.flatMap(filesIn).flatMap((file) => parseManifests(file, readText(file)));
+}
+
+/** A folder stands for its manifests, as for kubectl. */
+function filesIn(path: string): string[] {
+  if (path === '-' || !statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path];
+  const names = readdirSync(path).filter((name) => /\.(ya?ml|json)$/.test(name));
+  if (names.length === 0)
+    throw manifestErrors('manifest-unreadable', { file: path, why: 'the folder holds no *.yaml or *.json' });
+  return names.sort().map((name) => join(path, name));
 }
 
 export function parseManifests(file: string, text: string): Manifest[] {

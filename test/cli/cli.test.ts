@@ -53,6 +53,7 @@ t.test('wrong usage exits with 2 and says how to get help', async (t) => {
     ['check', '--bogus'],
     ['router', '--log-level', 'loud'],
     ['check', '-f', 'x', '-o', 'xml'],
+    ['demo', 'tpu'],
   ]) {
     const { code, stderr } = await tandem(args);
     t.equal(code, 2, args.join(' '));
@@ -140,7 +141,6 @@ t.test('what is wrong with a file is told with its place, and without a stack', 
       ['expand', '-f', 'config/samples/gpu/modelserving.yaml', '--profiles', join(folder, 'profiles')],
       /error profiles-invalid: .*x\.yaml/s,
     ],
-    [['demo', 'tpu'], /error unknown-demo: .*choose gpu, npu, terse or all/],
   ];
   for (const [args, expected] of cases) {
     const { code, stderr } = await tandem(args);
@@ -148,6 +148,24 @@ t.test('what is wrong with a file is told with its place, and without a stack', 
     t.match(stderr, expected);
     t.notMatch(stderr, /\n\s+at /, 'no stack trace');
   }
+});
+
+t.test('a folder stands for its manifests, and a serving of the wrong shape is refused by every command', async (t) => {
+  t.match((await tandem(['check', '-f', 'config/samples/npu'])).stdout, /3 objects/);
+  const { stdout } = await tandem(['expand', '-f', 'config/samples/terse-gpu.yaml']);
+  const folder = t.testdir({ 'many.yaml': stdout.replace(/^spec:$/m, 'spec:\n  replicas: many') });
+  for (const args of [['expand'], ['explain'], ['plan', '--nodes', 'config/lab/nodes.yaml']]) {
+    const { code, stderr } = await tandem([...args, '-f', join(folder, 'many.yaml')]);
+    t.equal(code, 1, `tandem ${args[0]}`);
+    t.match(stderr, /error manifest-invalid: .*spec\.replicas: saw "many"/s);
+  }
+});
+
+t.test('a kubeconfig that cannot be written ends the lab in words', async (t) => {
+  const { code, stderr } = await tandem(['lab', '--listen', '127.0.0.1:0', '--kubeconfig-out', '/dev/full']);
+  t.equal(code, 1);
+  t.match(stderr, /error kubeconfig-not-written: .*ENOSPC.*--kubeconfig-out/);
+  t.notMatch(stderr, /\n\s+at /, 'no stack trace');
 });
 
 t.test('a missing cluster is an error with its fix', async (t) => {
@@ -184,6 +202,19 @@ t.test('--config', async (t) => {
     const { code, stderr } = await tandem(['router', '--config', join(folder, 'bad.yaml')]);
     t.equal(code, 1);
     t.match(stderr, /error config-invalid: .*"lissten".*known keys: listen, metrics-listen/);
+  });
+  await t.test('refuses a value that the flag cannot have', async (t) => {
+    const wrong: [string, string, RegExp][] = [
+      ['router', 'log-level: loud', /log-level is "loud"; write one of trace, /],
+      ['router', 'listen: {a: 1}', /listen is \{"a":1\}; write a text or a number/],
+      ['controller', 'leader-elect: sometimes', /leader-elect is "sometimes"; write true or false/],
+    ];
+    for (const [command, text, expected] of wrong) {
+      writeFileSync(join(folder, 'wrong.yaml'), `${text}\n`);
+      const { code, stderr } = await tandem([command, '--config', join(folder, 'wrong.yaml')]);
+      t.equal(code, 1, text);
+      t.match(stderr, expected);
+    }
   });
   await t.test('gives flags their values unless the command line does', async (t) => {
     writeFileSync(join(folder, 'good.yaml'), 'listen: nonsense\n');

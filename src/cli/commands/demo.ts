@@ -13,7 +13,6 @@ import { ask } from '../demo/ask.js';
 import { additionLines, additionsTo, findingLines, headline } from '../demo/report.js';
 import { applyAll, deleteAll, placement } from '../demo/story.js';
 import { isAvailable, until } from '../demo/wait.js';
-import { cliErrors } from '../errors.js';
 import { type Lab, startLab } from '../lab.js';
 import { readManifests } from '../manifests.js';
 import { paint } from '../table.js';
@@ -30,12 +29,12 @@ const document = (name: string) =>
 const demos: Readonly<Record<string, readonly (readonly string[])[]>> = {
   gpu: [document('gpu')],
   npu: [document('npu')],
-  terse: [[sample('terse-gpu.yaml')], [sample('terse-npu.yaml')]],
+  terse: ['gpu', 'npu'].map((name) => [sample(`terse-${name}.yaml`), sample(`terse-${name}-route.yaml`)]),
 };
 
 export async function run(options: Options, which: string): Promise<number> {
   const chosen = which === 'all' ? Object.values(demos).flat() : demos[which];
-  if (!chosen) throw cliErrors('unknown-demo', { value: which });
+  if (!chosen) throw new Error(`the command line let through the demo ${which}`);
   const abort = new AbortController();
   // Every part, watch and socket hangs on this one signal: many listeners are the design, not a leak.
   setMaxListeners(0, abort.signal);

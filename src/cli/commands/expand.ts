@@ -1,9 +1,9 @@
-import type { ModelServing } from '../../api/types.js';
 import { expandServing } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { describeExpandProblem, type Expanded, expandReport } from '../expand-report.js';
 import { readManifests } from '../manifests.js';
+import { asServing } from '../servings.js';
 
 export interface Options {
   readonly filename: readonly string[];
@@ -17,10 +17,10 @@ export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
   const profiles = await loadProfiles(options.profiles);
   const expanded = manifests.map(
-    ({ object }): Expanded =>
-      object.kind === 'ModelServing'
-        ? expandServing(object as unknown as ModelServing, profiles, defaultExpandSettings)
-        : { object, reasons: [] },
+    (manifest): Expanded =>
+      manifest.object.kind === 'ModelServing'
+        ? expandServing(asServing(manifest), profiles, defaultExpandSettings)
+        : { object: manifest.object, reasons: [] },
   );
   const { explain = false } = options;
   process.stdout.write(options.output === 'json' ? asJson(expanded, explain) : asYaml(expanded, explain));

@@ -7,7 +7,7 @@ import type { RawObject } from '../../kube/client.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { openCluster } from '../cluster.js';
 import { cliErrors } from '../errors.js';
-import { readManifests } from '../manifests.js';
+import { readServings } from '../servings.js';
 import { alignRows } from '../table.js';
 
 export interface Options {
@@ -34,11 +34,7 @@ export async function run(options: Options, name?: string): Promise<number> {
 }
 
 async function servingsToExplain(options: Options, name: string | undefined): Promise<readonly ModelServing[]> {
-  if (options.filename) {
-    const found = readManifests(options.filename).filter(({ object }) => object.kind === 'ModelServing');
-    if (found.length === 0) throw cliErrors('nothing-to-read', { kind: 'ModelServing' });
-    return found.map(({ object }) => object as unknown as ModelServing);
-  }
+  if (options.filename) return readServings(options.filename);
   if (name === undefined) throw cliErrors('name-or-file', { command: 'explain' });
   const abort = new AbortController();
   const { client } = await openCluster('explain', options.kubeconfig, abort.signal);

@@ -10,8 +10,7 @@ import { nodes, pods } from '../../kube/resources.js';
 import { loadFleet } from '../../lab/fleet/fleet.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { openCluster } from '../cluster.js';
-import { cliErrors } from '../errors.js';
-import { readManifests } from '../manifests.js';
+import { readServings } from '../servings.js';
 import { alignRows } from '../table.js';
 
 export interface Options {
@@ -32,11 +31,9 @@ interface PlannedGroup {
 }
 
 export async function run(options: Options): Promise<number> {
-  const servings = readManifests(options.filename).filter(({ object }) => object.kind === 'ModelServing');
-  if (servings.length === 0) throw cliErrors('nothing-to-read', { kind: 'ModelServing' });
+  const servings = readServings(options.filename);
   const profiles = await loadProfiles(options.profiles);
-  const expanded = servings.map(({ object }) => {
-    const serving = object as unknown as ModelServing;
+  const expanded = servings.map((serving) => {
     const placed = { ...serving, metadata: { namespace: 'default', ...serving.metadata } };
     return servingAsRun(placed, profiles, defaultExpandSettings);
   });

@@ -29,7 +29,10 @@ export async function run(options: Options, name?: string): Promise<number> {
     const observed = await observe(client, options.namespace);
     const report = reportOf(observed, name);
     if (name !== undefined && report.length === 0)
-      throw cliErrors('no-such-serving', { name, namespace: options.namespace ?? 'all' });
+      throw cliErrors('no-such-serving', {
+        name,
+        namespace: options.namespace === undefined ? 'any namespace' : `namespace ${options.namespace}`,
+      });
     process.stdout.write(options.output === 'json' ? `${JSON.stringify(report, null, 2)}\n` : printed(report));
     return 0;
   } finally {

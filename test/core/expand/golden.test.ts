@@ -38,8 +38,8 @@ t.test('what admission makes of each sample, with the reason of every addition',
 
 t.test('terse samples fit on a page', async (t) => {
   for (const name of ['terse-gpu', 'terse-npu']) {
-    const [serving = ''] = readFileSync(`config/samples/${name}.yaml`, 'utf8').split('\n---\n');
-    t.ok(serving.split('\n').length <= 30, name);
+    const lines = readFileSync(`config/samples/${name}.yaml`, 'utf8').trimEnd().split('\n');
+    t.ok(lines.length <= 30, `${name}: ${lines.length} lines`);
   }
 });
 

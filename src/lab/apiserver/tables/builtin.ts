@@ -84,6 +84,7 @@ const servicePrinter: Printer = {
     const external = [
       ...listOf(spec['externalIPs']),
       ...(spec['type'] === 'ExternalName' ? [spec['externalName']] : []),
+      ...(spec['type'] === 'LoadBalancer' ? ingressOf(service) : []),
     ];
     return [
       service.metadata.name,
@@ -228,3 +229,9 @@ export const builtinPrinters: Readonly<Record<string, Printer>> = {
   MutatingWebhookConfiguration: webhooks,
   ValidatingWebhookConfiguration: webhooks,
 };
+
+/** Addresses that a load balancer has given to a Service. */
+function ingressOf(service: Obj): unknown[] {
+  const ingress = listOf(dictOf(dictOf(service['status'])['loadBalancer'])['ingress']);
+  return ingress.filter(isDict).map(({ ip, hostname }) => ip ?? hostname);
+}
