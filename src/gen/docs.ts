@@ -2,11 +2,11 @@
 import { allRules } from '../core/checks/all-rules.js';
 import { loadProfiles } from '../settings/profiles.js';
 import { emit } from './emit.js';
+import { profilesPage } from './profiles-page.js';
 
 const line = (cells: readonly string[]) =>
   `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;
 const head = (cells: readonly string[]) => line(cells) + line(cells.map(() => '---'));
-const code = (text: string) => `\`${text}\``;
 
 function rules(): string {
   const rows = [...allRules].sort((a, b) => (a.code < b.code ? -1 : 1));
@@ -22,24 +22,5 @@ judged by what the router of this version speaks.
 ${head(['code', 'severity', 'rule', 'because', 'source'])}${rows.map((row) => line([row.code, row.severity, row.title, row.because, row.source])).join('')}`;
 }
 
-async function profiles(): Promise<string> {
-  const { accelerators, engines, connectors } = await loadProfiles();
-  return `<!-- Generated from config/profiles by \`make gen\`. Do not edit. -->
-# Profiles
-
-A profile is a YAML file in \`config/profiles\` that describes an accelerator, an engine or a connector; a new one is a new file, not code.
-\`tandem expand --profiles FOLDER\` and \`tandem webhook --profiles FOLDER\` read another folder, which is followed while the process runs.
-
-## Accelerators
-
-${head(['name', 'resources'])}${accelerators.map((row) => line([code(row.name), row.resources.map(code).join(', ')])).join('')}
-## Engines
-
-${head(['name', 'family'])}${engines.map((row) => line([code(row.name), row.family])).join('')}
-## Connectors
-
-${head(['name', '`kv_connector`', 'dialect of the router'])}${connectors.map((row) => line([code(row.name), row.connectors.map(code).join(', '), code(row.dialect)])).join('')}`;
-}
-
 emit('docs/rules.md', rules());
-emit('docs/profiles.md', await profiles());
+emit('docs/profiles.md', profilesPage(await loadProfiles()));

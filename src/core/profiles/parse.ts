@@ -94,7 +94,7 @@ function* check(value: unknown, at: Located['at']): Iterable<Located | { problem
     return;
   }
   const schema = profileSchemas[kind as keyof typeof profileSchemas];
-  const errors = [...Value.Errors(schema, value)].flatMap((error) => explain(error, at));
+  const errors = [...Value.Errors(schema, value)].flatMap((error) => explain(error, schema, at));
   for (const problem of errors) yield { problem };
   if (errors.length === 0) yield { profile: value as Profile, at };
 }
@@ -107,7 +107,7 @@ interface SchemaError {
 }
 
 /** Alternatives of a union and the echo of a closed object say nothing that the remaining errors do not. */
-function explain(error: SchemaError, at: Located['at']): ProfileProblem[] {
+function explain(error: SchemaError, schema: unknown, at: Located['at']): ProfileProblem[] {
   const path = segments(error.instancePath);
   const params = error.params as Record<string, unknown>;
   if (error.keyword === 'boolean' || error.keyword === 'const') return [];
@@ -119,8 +119,20 @@ function explain(error: SchemaError, at: Located['at']): ProfileProblem[] {
   if (error.keyword === 'required') {
     return list(params['requiredProperties']).map((name) => at(path, `the field "${name}" is missing; add it`));
   }
-  const message = error.keyword === 'anyOf' ? 'has a value that is not allowed here' : error.message;
+  const message = error.keyword === 'anyOf' ? choices(schema, path) : error.message;
   return [at(path, message)];
+}
+
+/** The words that a union of words at a path allows. */
+function choices(schema: unknown, path: readonly (string | number)[]): string {
+  const here = path.reduce<unknown>((part, key) => {
+    if (!isObject(part)) return undefined;
+    if (typeof key === 'number') return part['items'];
+    return isObject(part['properties']) ? part['properties'][key] : undefined;
+  }, schema);
+  const options = isObject(here) && Array.isArray(here['anyOf']) ? here['anyOf'].filter(isObject) : [];
+  const words = options.flatMap((option) => (typeof option['const'] === 'string' ? [option['const']] : []));
+  return words.length > 0 ? `must be one of ${words.join(', ')}` : 'has a value that is not allowed here';
 }
 
 const list = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);

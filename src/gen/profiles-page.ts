@@ -1,0 +1,176 @@
+import type { ConnectorProfile, Profiles } from '../core/profiles/types.js';
+
+const line = (cells: readonly string[]) =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;
+const head = (cells: readonly string[]) => line(cells) + line(cells.map(() => '---'));
+const table = (columns: readonly string[], rows: readonly (readonly string[])[]) =>
+  head(columns) + rows.map((row) => line(row)).join('');
+const code = (text: string) => `\`${text}\``;
+const codes = (texts: readonly string[]) => texts.map(code).join(', ');
+
+/** Examples of the page; a test expands a serving with them, so they work as printed. */
+export const examples = {
+  accelerator: `kind: accelerator
+name: acme-a1
+title: Acme A1
+vendor: acme
+resources: [acme.example/a1]
+engines: [acme-vllm, vllm]
+connectors: [acme-link, nixl]
+allowedCounts: [1, 2, 4, 8]
+perDevice: { cpu: "6", memory: 48Gi, because: host processes of one device }
+env:
+  - { name: ACME_NIC, value: eth0, because: the interface of the pod network, when: { podNetwork: true } }
+volumes:
+  - { name: acme-driver, hostPath: /opt/acme, type: Directory, mountPath: /opt/acme, readOnly: true, because: the driver's libraries }
+labels:
+  - { name: acme.example/managed, value: "true", because: the device plugin acts on pods with this label only }
+`,
+  connector: `kind: connector
+name: acme-link
+title: Acme's own link, decode pulls
+engines: [acme-vllm]
+connectors: [AcmeConnector]
+dialect: nixl-pull
+tensorParallel: equal
+agree: []
+engineId: engine
+config:
+  prefill: { kv_connector: AcmeConnector, kv_role: kv_producer, kv_port: "30500" }
+  decode: { kv_connector: AcmeConnector, kv_role: kv_consumer, kv_port: "30600" }
+ports:
+  - { name: kv-link, port: 30500, fromConfig: kv_port, oneForEach: device, because: where the other side asks for KV }
+`,
+} as const;
+
+/** `docs/profiles.md`: what a profile is, how to add one, and what those of the package say. */
+export function profilesPage(profiles: Profiles): string {
+  return `<!-- Generated from config/profiles by \`make gen\`. Do not edit. -->
+# Profiles
+
+A profile is YAML that describes an accelerator, an engine or a connector. Tandem knows nothing about chips and engines beyond these files: a new one is a new file, no code.
+\`tandem expand\`, \`check\` and \`webhook\` take \`--profiles FOLDER\` (all its \`*.yaml\`, for example a mounted ConfigMap) instead of the files of the package; the webhook follows the folder.
+Every entry that adds something says why in \`because\`, and mostly where that is known from in \`source\`; \`tandem expand --explain\` prints both beside the field.
+
+## A new accelerator in 15 lines
+
+${example(examples.accelerator)}
+Put it into a folder beside the others, and try it on a serving of four annotations and two empty roles:
+
+    tandem expand -f serving.yaml --profiles my-profiles --explain     # tandem.dev/accelerator: acme-a1
+
+What is wrong is printed with file, line and path, all of it at once, and a folder with one broken file is not used in part; a webhook that is running keeps the profiles it has:
+
+    my-profiles/accelerator-acme.yaml:8: allowedCounts[0]: must be >= 1
+
+It names an engine and a connector of its own. The connector is one more file:
+
+${example(examples.connector)}
+An engine says how its container is known, how its flags are spelled, and what the terse form writes: copy \`engine-vllm.yaml\`, and change \`name\`, \`recognise.images\` and \`terse\`. Then add a golden
+file: \`test/core/expand/recipes.test.ts\` has one for every recipe. All fields, with their meaning, are in \`src/core/profiles/schema.ts\`.
+
+## Revisions
+
+The content of all profiles has a revision (comments and file names do not count). A serving is pinned to the revision it was first expanded from, in \`tandem.dev/profiles\`; an edit changes only servings
+that come later. To accept the new content, remove the annotation and apply again: this rolls the serving. Inside a cluster the webhook keeps each revision in a ConfigMap (\`kubectl get configmaps -n
+tandem-system -l tandem.dev/profile-revision\`); delete those that no serving is pinned to. See [decision 0009](decisions/0009-pinned-profiles.md).
+
+## Accelerators
+
+${accelerators(profiles)}
+## Engines
+
+${engines(profiles)}
+## Connectors
+
+What a connector needs that no profile can know is the user's: \`MOONCAKE_MASTER\` or \`MOONCAKE_CONFIG_PATH\` for \`ascend-store\`, \`LMCACHE_REMOTE_URL\` or \`LMCACHE_CONFIG_FILE\` for LMCache,
+\`ASCEND_MF_STORE_URL\` for \`sglang-ascend\`, and a file system on the nodes at \`/mnt/kv-cache\` for \`shared-storage\`. In the terse form write a container with \`name\`, \`image\` and \`env\` only: it keeps these and gets the rest.
+
+${connectors(profiles)}
+## What they add
+
+Only where it is absent. *terse* marks what is written into containers that the terse form makes, and nowhere else.
+
+${additions(profiles)}`;
+}
+
+const example = (text: string) => `\`\`\`yaml\n${text}\`\`\`\n`;
+
+function accelerators({ accelerators }: Profiles): string {
+  return table(
+    ['name', 'resources', 'devices per pod', 'engines', 'connectors, first is the default'],
+    accelerators.map(({ name, resources, resourcePatterns = [], allowedCounts, engines, connectors }) => [
+      code(name),
+      codes([...resources, ...resourcePatterns]),
+      allowedCounts?.join(', ') ?? 'any',
+      codes(engines),
+      codes(connectors),
+    ]),
+  );
+}
+
+function engines({ engines }: Profiles): string {
+  return table(
+    ['name', 'started by', 'port', 'probe', 'time to load', 'image of the terse form', 'over several pods'],
+    engines.map(({ name, recognise, port, probes, terse }) => [
+      code(name),
+      codes(recognise.programs.map((program) => program.join(' '))),
+      String(port),
+      code(probes.path),
+      `${probes.loadBudgetSeconds} s`,
+      code(terse.image),
+      code(terse.severalPods?.image ?? terse.image),
+    ]),
+  );
+}
+
+function connectors({ connectors }: Profiles): string {
+  return table(
+    ['name', 'known by', 'engines', 'dialect of the router', 'tensor parallel', 'ports'],
+    connectors.map((row) => [
+      code(row.name),
+      knownBy(row),
+      codes(row.engines),
+      code(row.dialect),
+      row.tensorParallel.replaceAll('-', ' '),
+      (row.ports ?? []).map(({ name, port, oneForEach }) => `${name} ${port}${oneForEach ? '…' : ''}`).join(', '),
+    ]),
+  );
+}
+
+function knownBy({ connectors, backends = [] }: ConnectorProfile): string {
+  if (connectors.length > 0) return codes(connectors);
+  return backends.length > 0 ? `transfer backend ${codes(backends)}` : 'its first peer-to-peer connector';
+}
+
+interface Wish {
+  readonly because: string;
+  readonly source?: string;
+  readonly when?: Readonly<Record<string, unknown>>;
+}
+
+function additions({ accelerators, engines, connectors }: Profiles): string {
+  const rows = [...accelerators, ...engines, ...connectors].flatMap((profile) => {
+    const row = (what: string, { because, source = '', when = {} }: Wish) => [
+      code(profile.name),
+      what,
+      Object.entries(when)
+        .map(([key, value]) => (value === true ? key : `${key}: ${[value].flat().join(', ')}`))
+        .join('; '),
+      because,
+      source,
+    ];
+    return [
+      ...(profile.env ?? []).map((env) => row(`env ${code(`${env.name}=${env.value ?? `<${env.fieldPath}>`}`)}`, env)),
+      ...('volumes' in profile ? (profile.volumes ?? []) : []).map((one) => row(`mount ${code(one.mountPath)}`, one)),
+      ...('labels' in profile ? (profile.labels ?? []) : []).map((one) =>
+        row(`label ${code(`${one.name}=${one.value}`)}`, one),
+      ),
+      ...('capabilities' in profile ? (profile.capabilities ?? []) : []).map((one) =>
+        row(`capability ${code(one.name)}`, one),
+      ),
+      ...('ports' in profile ? (profile.ports ?? []) : []).map((one) => row(`port ${code(String(one.port))}`, one)),
+    ];
+  });
+  return table(['profile', 'adds', 'when', 'because', 'source'], rows);
+}
