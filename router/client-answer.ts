@@ -79,6 +79,20 @@ export class ClientAnswer {
     else this.#response.end(bytes);
   }
 
+  /** A complete answer that has no body. */
+  sendEmpty(status: number, headers: readonly string[]): void {
+    if (this.#left || this.begun) return;
+    this.status = status;
+    this.#ended = true;
+    this.#response.writeHead(status, [...headers, ...this.own]);
+    this.#response.end();
+  }
+
+  /** Tells a client that waits for it that its body is wanted. */
+  askForBody(): void {
+    if (this.#response.req.headers.expect !== undefined) this.#response.writeContinue();
+  }
+
   /** Starts an answer whose body follows, with the engine's framing where the client can read it. */
   begin({ status, headers, framing, contentType }: ResponseHead): void {
     this.status = status;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TandemError } from '../src/base/errors.js';
 import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import type { Logger } from '../src/telemetry/log.js';
 import { acceptJob } from './accept-job.js';
@@ -8,11 +9,13 @@ import type { Directory } from './directory.js';
 import type { Job } from './job.js';
 import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
+import { OpenList, type Placed } from './open-list.js';
 import { asTandemError } from './openai-error.js';
-import { ClientLeft, checkContentType, readBody } from './request-body.js';
+import { ClientLeft, checkContentType, checkDeclared, readBody } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 import { serveJob } from './serve-job.js';
+import { whyDistrusted } from './strictness.js';
 
 export interface HandlerOptions {
   readonly room: Room;
@@ -24,7 +27,7 @@ export interface HandlerOptions {
 }
 
 /** One client request while it is open. */
-interface Open {
+interface Open extends Placed {
   readonly request: IncomingMessage;
   readonly answer: ClientAnswer;
   readonly id: string;
@@ -38,7 +41,9 @@ interface Open {
 /** From an HTTP request to its answer: paths, limits, and what is said about each request afterwards. */
 export class Handler {
   readonly #options: HandlerOptions;
-  readonly #open = new Set<Open>();
+  readonly #open = new OpenList<Open>();
+  /** Connections on which a request was refused that another parser may read differently. */
+  readonly #distrusted = new WeakSet<object>();
   #bodyBytes = 0;
   #stopping = false;
   #onDrained: (() => void) | undefined;
@@ -73,6 +78,7 @@ export class Handler {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#distrusted.has(request.socket)) return; // its connection ends with the refusal before it
     const answer = new ClientAnswer(request, response);
     const id = requestIdOf(request, this.#options.mintId);
     answer.own.push('x-request-id', id);
@@ -86,6 +92,7 @@ export class Handler {
       job: undefined,
       error: undefined,
       bytesIn: 0,
+      at: 0,
     };
     this.#open.add(open);
     if (this.#stopping) answer.own.push('connection', 'close');
@@ -98,6 +105,15 @@ export class Handler {
   async #serve(open: Open): Promise<void> {
     const { room, directory } = this.#options;
     const { request, answer, path } = open;
+    const distrust = whyDistrusted(request);
+    if (distrust) {
+      this.#distrusted.add(request.socket);
+      throw distrust;
+    }
+    if (request.method === 'OPTIONS') {
+      answer.sendEmpty(204, ['allow', 'GET, HEAD, OPTIONS, POST']);
+      return;
+    }
     if (!path.startsWith('/v1/'))
       throw routerErrors('unknown-path', { method: request.method ?? '', path: path.slice(0, 200) });
     if (path === '/v1/models' || path.startsWith('/v1/models/')) {
@@ -108,11 +124,11 @@ export class Handler {
       answer.own.push('allow', 'POST');
       throw routerErrors('wrong-method', { method: request.method ?? '', path: path.slice(0, 200), allowed: 'POST' });
     }
+    checkDeclared(request, room.limits.bodyBytes);
     this.#admit(Number(request.headers['content-length'] ?? 0));
     checkContentType(request);
-    const bytes = await readBody(request, room.limits.bodyBytes);
-    open.bytesIn = bytes.length;
-    this.#bodyBytes += bytes.length;
+    answer.askForBody();
+    const bytes = await readBody(request, room.limits.bodyBytes, (more) => this.#take(open, more));
     open.job = acceptJob(this.#options, request, bytes, open);
     open.error = await serveJob(room, open.job, path);
   }
@@ -129,13 +145,25 @@ export class Handler {
     if (why !== undefined) throw routerErrors('not-ready', { why });
   }
 
+  /** Counts a stretch of a body as held, when there is room for it. */
+  #take(open: Open, bytes: number): TandemError | undefined {
+    const { bodyBytesInFlight } = this.#options.room.limits;
+    if (this.#bodyBytes + bytes > bodyBytesInFlight) {
+      return routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
+    }
+    this.#bodyBytes += bytes;
+    open.bytesIn += bytes;
+    return undefined;
+  }
+
   #failed(open: Open, thrown: unknown): void {
     if (thrown instanceof ClientLeft) return;
     const error = asTandemError(thrown);
     open.error = error.code;
     if (error.code === 'internal') this.#options.logger.error({ err: thrown, id: open.id }, error.message);
     // Reading a body of any size only to throw it away would be the attack itself.
-    if (error.code === 'body-too-large') open.answer.own.push('connection', 'close');
+    const isLast = this.#distrusted.has(open.request.socket) || !open.request.complete;
+    if (isLast && !this.#stopping) open.answer.own.push('connection', 'close');
     open.answer.fail(error);
   }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { TandemError } from '../src/base/errors.js';
 import { routerOnly, routerOnlyPrefix } from './dialects/dialect.js';
 import { JsonError } from './json-cursor.js';
 import { routerErrors } from './router-errors.js';
@@ -25,24 +26,42 @@ const readHere = new Set([
 const isRouterOnly = (key: string): boolean =>
   (routerOnly as readonly string[]).includes(key) || key.startsWith(routerOnlyPrefix);
 
-/** The bytes of a request body, up to the limit. */
-export function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limit) return Promise.reject(routerErrors('body-too-large', { limit }));
+/**
+ * The bytes of a request body, up to the limit. `take` is told of each stretch before it is kept, and says whether there
+ * is room for it among all bodies.
+ */
+export function readBody(
+  request: IncomingMessage,
+  limit: number,
+  take: (bytes: number) => TandemError | undefined,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
     let size = 0;
+    let refused = false;
+    const refuse = (error: Error) => {
+      refused = true;
+      parts.length = 0;
+      reject(error);
+    };
     request.on('data', (part: Buffer) => {
+      if (refused) return;
       size += part.length;
-      if (size <= limit) parts.push(part);
-      else reject(routerErrors('body-too-large', { limit }));
+      const error = size > limit ? routerErrors('body-too-large', { limit }) : take(part.length);
+      if (error) refuse(error);
+      else parts.push(part);
     });
-    request.once('end', () => resolve(parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, size)));
-    request.once('error', reject);
+    request.once('end', () => resolve(parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)));
+    request.once('error', refuse);
     request.once('close', () => {
-      if (!request.complete) reject(new ClientLeft());
+      if (!request.complete) refuse(new ClientLeft());
     });
   });
+}
+
+/** @throws the error for a client that says beforehand that its body is too large */
+export function checkDeclared({ headers }: IncomingMessage, limit: number): void {
+  if (Number(headers['content-length'] ?? 0) > limit) throw routerErrors('body-too-large', { limit });
 }
 
 /** The client went away while it was still sending: nobody is left to answer. */

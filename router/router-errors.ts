@@ -18,6 +18,41 @@ export const routerErrors = table({
     retryable: false,
     says: (m: { encoding: string }) => `content encoding ${m.encoding} is not supported; send the body uncompressed`,
   },
+  'bad-version': {
+    status: 505,
+    retryable: false,
+    says: (m: { version: string }) => `HTTP/${m.version} is not spoken on this port; send HTTP/1.1`,
+  },
+  'bad-coding': {
+    status: 400,
+    retryable: false,
+    says: (m: { coding: string }) => `transfer-encoding ${m.coding} is not legal here; send chunked once, in HTTP/1.1`,
+  },
+  'unknown-coding': {
+    status: 501,
+    retryable: false,
+    says: (m: { coding: string }) => `transfer-encoding ${m.coding} is not supported; send chunked alone`,
+  },
+  'bad-target': {
+    status: 400,
+    retryable: false,
+    says: (m: { target: string }) => `the request target ${m.target} is not a path; start it with a slash`,
+  },
+  'too-many-headers': {
+    status: 431,
+    retryable: false,
+    says: (m: { most: number }) => `the request has more than ${m.most} header lines; send fewer`,
+  },
+  'two-hosts': {
+    status: 400,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the request has more than one Host header; send one',
+  },
+  'bad-expectation': {
+    status: 417,
+    retryable: false,
+    says: (m: { expect: string }) => `expectation ${m.expect} is not supported; send 100-continue or none`,
+  },
   'no-model': {
     status: 400,
     retryable: false,

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../src/base/clock.js';
-import { describeError } from '../src/base/errors.js';
 import type { Running } from '../src/base/running.js';
 import type { ReadConnector } from '../src/core/pairing/dialect.js';
 import { LoadTable } from '../src/core/pairing/load.js';
@@ -18,8 +16,8 @@ import { directoryEvents } from './announce.js';
 import { Directory, type Stores } from './directory.js';
 import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
 import { Handler } from './handler.js';
+import { createHttpServer } from './http-server.js';
 import { defaultLimits, type Limits } from './limits.js';
-import { openaiError } from './openai-error.js';
 import type { Room } from './room.js';
 import { addGauges, RouterMetrics } from './router-metrics.js';
 
@@ -127,61 +125,6 @@ const linesTo =
   (lines: string): void => {
     for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
   };
-
-function createHttpServer(
-  limits: Limits,
-  onRequest: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      requestTimeout: limits.requestMs,
-      headersTimeout: Math.min(limits.requestMs, 15_000),
-      connectionsCheckingInterval: 5000,
-      keepAliveTimeout: 75_000,
-      noDelay: true,
-      insecureHTTPParser: false,
-      requireHostHeader: true,
-    },
-    onRequest,
-  );
-  server.maxConnections = limits.connections;
-  server.on('clientError', onClientError);
-  return server;
-}
-
-const clientErrors: Readonly<Record<string, { status: number; reason: string; code: string; message: string }>> = {
-  HPE_HEADER_OVERFLOW: {
-    status: 431,
-    reason: 'Request Header Fields Too Large',
-    code: 'headers-too-large',
-    message: 'the request headers are too large; send fewer or shorter ones',
-  },
-  ERR_HTTP_REQUEST_TIMEOUT: {
-    status: 408,
-    reason: 'Request Timeout',
-    code: 'request-timeout',
-    message: 'the request did not arrive in time; send it faster, or in one piece',
-  },
-};
-
-/** A request that cannot even be parsed gets the same error shape, and its connection is closed. */
-function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const known = clientErrors[error.code ?? ''];
-  const answer = known ?? {
-    status: 400,
-    reason: 'Bad Request',
-    code: 'bad-http',
-    message: `the request is not legal HTTP/1.1: ${describeError(error)}; check the client`,
-  };
-  const body = openaiError(answer);
-  const head = `HTTP/1.1 ${answer.status} ${answer.reason}\r\ncontent-type: application/json\r\nconnection: close\r\n`;
-  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-}
 
 /** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */
 async function stopServing(server: Server, handler: Handler, drainMs: number): Promise<void> {

@@ -21,6 +21,8 @@ export interface ScriptedEngine {
   /** Resolves with the n-th request, counted from 0. */
   arrived(index: number): Promise<Arrived>;
   script: Script;
+  /** Told of every stretch of bytes as it comes. */
+  onBytes: (bytes: Buffer) => void;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,7 @@ export async function scriptedEngine(t: Test, host: string, port: number, script
         else waiting.push({ index, resolve });
       }),
     script,
+    onBytes: () => undefined,
     close: () => close(server, sockets),
   };
   const onRequest = (request: Arrived) => {
@@ -48,6 +51,7 @@ export async function scriptedEngine(t: Test, host: string, port: number, script
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
+    socket.on('data', (bytes: Buffer) => engine.onBytes(bytes));
     readRequests(socket, onRequest);
   });
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
