@@ -11,7 +11,7 @@ export interface Reviewed {
   readonly reviews: number;
   readonly wrong: number;
   readonly milliseconds: number;
-  /** Milliseconds from the last byte written to the last byte read, one per review. */
+  /** Milliseconds from when it was due to the last byte of its answer, one per review. */
   readonly latencies: readonly number[];
 }
 
@@ -35,29 +35,43 @@ export async function closedLoop(
   return asker.result(begun);
 }
 
-/** Asks at a steady rate, whatever is still unanswered; a review that finds no idle connection opens one. */
+/** Asks at a steady rate, whatever is still unanswered; a review that finds no idle connection waits, and that counts. */
 export async function openLoop(
   target: Target,
   reviews: Reviews,
   { perSecond, milliseconds }: { readonly perSecond: number; readonly milliseconds: number },
 ): Promise<Reviewed> {
   const asker = new Asker(target, reviews);
-  const idle = await Promise.all(Array.from({ length: 16 }, () => asker.open()));
+  const idle = await Promise.all(Array.from({ length: openConnections }, () => asker.open()));
+  const due: number[] = [];
   const pending = new Set<Promise<void>>();
   const begun = performance.now();
   const all = Math.floor((perSecond * milliseconds) / 1000);
-  for (let sent = 0; sent < all; ) {
-    const due = Math.min(all, Math.floor(((performance.now() - begun) * perSecond) / 1000));
-    for (; sent < due; sent += 1) {
-      const one = askOnIdle(asker, idle).finally(() => pending.delete(one));
+  const askDue = () => {
+    while (idle.length > 0 && due.length > 0) {
+      const connection = idle.pop();
+      if (!connection) return;
+      const one = asker.ask(connection, due.shift()).then(() => {
+        pending.delete(one);
+        idle.push(connection);
+        askDue();
+      });
       pending.add(one);
     }
+  };
+  for (let issued = 0; issued < all; ) {
+    const now = performance.now();
+    for (; issued < Math.min(all, ((now - begun) * perSecond) / 1000); issued += 1) due.push(now);
+    askDue();
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  await Promise.all(pending);
+  while (pending.size > 0) await Promise.all(pending);
   for (const { socket } of idle) socket.destroy();
   return asker.result(begun);
 }
+
+/** More than an API server keeps open to one webhook. */
+const openConnections = 64;
 
 /** One review and its answer, read as JSON. */
 export async function askOnce(target: Target, reviews: Reviews): Promise<unknown> {
@@ -66,12 +80,6 @@ export async function askOnce(target: Target, reviews: Reviews): Promise<unknown
   const answer = await asker.ask(connection);
   connection.socket.destroy();
   return JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1));
-}
-
-async function askOnIdle(asker: Asker, idle: Connection[]): Promise<void> {
-  const connection = idle.pop() ?? (await asker.open());
-  await asker.ask(connection);
-  idle.push(connection);
 }
 
 interface Connection {
@@ -116,17 +124,16 @@ class Asker {
   }
 
   /** Resolves with head and body of the answer. */
-  ask(connection: Connection): Promise<string> {
+  ask(connection: Connection, since = performance.now()): Promise<string> {
     const request = this.#requests[this.asked % this.#requests.length] ?? Buffer.alloc(0);
     this.asked += 1;
-    const written = performance.now();
     return new Promise((resolve, reject) => {
       let answer = '';
       connection.onEnd = reject;
       connection.onPiece = (piece) => {
         answer += piece.toString('latin1');
         if (!isWhole(answer)) return;
-        this.#latencies.push(performance.now() - written);
+        this.#latencies.push(performance.now() - since);
         if (!answer.startsWith('HTTP/1.1 200') || !answer.includes('"patch":"')) this.#wrong += 1;
         resolve(answer);
       };
