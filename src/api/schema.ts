@@ -17,6 +17,9 @@ const oneOf = <const T extends readonly string[]>(values: T, options: object = {
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options });
 const cel = (rule: string, message: string) => ({ rule, message });
 const rules = (...validations: object[]) => ({ 'x-kubernetes-validations': validations });
+/** What Kthena's validating webhook refuses, the API server refuses here also while no webhook is there. */
+const notNegative = rules(cel('self >= 0', 'must not be negative'));
+const notEmpty = (what: string) => rules(cel('size(self) > 0', `${what} must not be empty`));
 
 /** An integer or a percentage such as "25%". */
 const intOrPercent = (options: object = {}) =>
@@ -40,15 +43,25 @@ const networkTopology = Type.Object({
   highestTierName: Type.Optional(text({ maxLength: 253 })),
 });
 
-const role = Type.Object({
-  name: text({ maxLength: 12, pattern: '^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$' }),
-  replicas: Type.Optional(int32({ default: 1 })),
-  entryTemplate: podTemplate,
-  workerReplicas: Type.Optional(int32()),
-  workerTemplate: Type.Optional(podTemplate),
-  maxUnavailable: Type.Optional(intOrPercent({ default: 1 })),
-  partition: Type.Optional(intOrPercent()),
-});
+const role = Type.Object(
+  {
+    name: text({ maxLength: 12, pattern: '^[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?$' }),
+    replicas: Type.Optional(int32({ default: 1, ...notNegative })),
+    entryTemplate: podTemplate,
+    workerReplicas: Type.Optional(int32(notNegative)),
+    workerTemplate: Type.Optional(podTemplate),
+    maxUnavailable: Type.Optional(intOrPercent({ default: 1 })),
+    partition: Type.Optional(intOrPercent()),
+  },
+  // The terse form has no containers yet: both templates are written from its annotations, pod by pod.
+  rules(
+    cel(
+      '!has(self.workerReplicas) || self.workerReplicas <= 0 || has(self.workerTemplate) || ' +
+        '!has(self.entryTemplate.spec) || !has(self.entryTemplate.spec.containers)',
+      'workerTemplate is required when workerReplicas is greater than 0',
+    ),
+  ),
+);
 
 const servingGroup = Type.Object(
   {
@@ -56,7 +69,7 @@ const servingGroup = Type.Object(
     gangPolicy: Type.Optional(
       Type.Object({
         minRoleReplicas: Type.Optional(
-          Type.Record(Type.String(), int32(), rules(cel('self == oldSelf', 'minRoleReplicas is immutable'))),
+          Type.Record(Type.String(), int32(notNegative), rules(cel('self == oldSelf', 'minRoleReplicas is immutable'))),
         ),
       }),
     ),
@@ -95,27 +108,44 @@ const roleStatus = Type.Object({
   updatedReplicas: Type.Optional(int32()),
 });
 
-export const modelServingSpec = Type.Object({
-  replicas: Type.Optional(int32({ default: 1 })),
-  schedulerName: Type.Optional(text({ default: 'volcano' })),
-  plugins: Type.Optional(Type.Array(plugin)),
-  template: servingGroup,
-  rolloutStrategy: Type.Optional(
-    Type.Object({
-      type: Type.Optional(
-        oneOf(['ServingGroupRollingUpdate', 'RoleRollingUpdate'], { default: 'ServingGroupRollingUpdate' }),
-      ),
-      rollingUpdateConfiguration: Type.Optional(
-        Type.Object({
-          maxUnavailable: Type.Optional(intOrPercent({ default: 1 })),
-          maxSurge: Type.Optional(intOrPercent()),
-          partition: Type.Optional(intOrPercent()),
-        }),
-      ),
-    }),
+const rolloutStrategy = Type.Object(
+  {
+    type: Type.Optional(
+      oneOf(['ServingGroupRollingUpdate', 'RoleRollingUpdate'], { default: 'ServingGroupRollingUpdate' }),
+    ),
+    rollingUpdateConfiguration: Type.Optional(
+      Type.Object({
+        maxUnavailable: Type.Optional(intOrPercent({ default: 1 })),
+        maxSurge: Type.Optional(intOrPercent()),
+        partition: Type.Optional(intOrPercent()),
+      }),
+    ),
+  },
+  rules(
+    cel(
+      "!has(self.rollingUpdateConfiguration) || !has(self.type) || self.type != 'RoleRollingUpdate'",
+      'rollingUpdateConfiguration is only valid when rolloutStrategy.type is ServingGroupRollingUpdate',
+    ),
   ),
-  recoveryPolicy: Type.Optional(oneOf(['ServingGroupRecreate', 'RoleRecreate', 'None'], { default: 'RoleRecreate' })),
-});
+);
+
+export const modelServingSpec = Type.Object(
+  {
+    replicas: Type.Optional(int32({ default: 1, ...notNegative })),
+    schedulerName: Type.Optional(text({ default: 'volcano' })),
+    plugins: Type.Optional(Type.Array(plugin)),
+    template: servingGroup,
+    rolloutStrategy: Type.Optional(rolloutStrategy),
+    recoveryPolicy: Type.Optional(oneOf(['ServingGroupRecreate', 'RoleRecreate', 'None'], { default: 'RoleRecreate' })),
+  },
+  rules(
+    cel(
+      "!has(self.recoveryPolicy) || self.recoveryPolicy != 'ServingGroupRecreate' || !has(self.rolloutStrategy) || " +
+        "!has(self.rolloutStrategy.type) || self.rolloutStrategy.type != 'RoleRollingUpdate'",
+      'recoveryPolicy ServingGroupRecreate cannot be used with rolloutStrategy.type RoleRollingUpdate',
+    ),
+  ),
+);
 
 export const modelServingStatus = Type.Object({
   observedGeneration: Type.Optional(int64()),
@@ -133,10 +163,19 @@ export const modelServingStatus = Type.Object({
 export const modelServerSpec = Type.Object({
   model: Type.Optional(text({ maxLength: 256 })),
   inferenceEngine: oneOf(['vLLM', 'SGLang']),
-  workloadSelector: Type.Object({
-    matchLabels: Type.Optional(textMap()),
-    pdGroup: Type.Optional(Type.Object({ groupKey: text(), prefillLabels: textMap(), decodeLabels: textMap() })),
-  }),
+  workloadSelector: Type.Object(
+    {
+      matchLabels: Type.Optional(textMap()),
+      pdGroup: Type.Optional(
+        Type.Object({
+          groupKey: text(notEmpty('groupKey')),
+          prefillLabels: textMap(notEmpty('prefillLabels')),
+          decodeLabels: textMap(notEmpty('decodeLabels')),
+        }),
+      ),
+    },
+    rules(cel('has(self.matchLabels) && size(self.matchLabels) > 0', 'matchLabels must not be empty')),
+  ),
   workloadPort: Type.Object({
     port: int32({ minimum: 1, maximum: 65535 }),
     protocol: Type.Optional(oneOf(['http', 'https'], { default: 'http' })),
