@@ -1,4 +1,5 @@
-import type { Job } from './job.js';
+import type { Job, LegRecord } from './job.js';
+import { tenths } from './tenths.js';
 
 /** One finished request. */
 export interface Access {
@@ -46,8 +47,8 @@ export class AccessLog {
 }
 
 function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, error, job }: Access): string {
-  const start = `{"level":"info","time":"${new Date(at).toISOString()}","part":"router","msg":"request","id":${quoted(id)}`;
-  const what = `,"method":"${method}","path":${quoted(path)},"status":${status},"ms":${ms.toFixed(1)}`;
+  const start = `{"level":"info","time":"${isoTime(at)}","part":"router","msg":"request","id":${quoted(id)}`;
+  const what = `,"method":"${method}","path":${quoted(path)},"status":${status},"ms":${tenths(ms)}`;
   const size = `,"bytes_in":${bytesIn},"bytes_out":${bytesOut},"ended":"${ended}"`;
   return `${start}${what}${size}${error === undefined ? '' : `,"error":${quoted(error)}`}${job ? ofJob(job) : ''}}`;
 }
@@ -55,12 +56,28 @@ function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, er
 function ofJob({ model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {
   const tokens =
     completionTokens === undefined ? '' : `,"tokens_in":${promptTokens ?? 0},"tokens_out":${completionTokens}`;
-  const said = legs.map(
-    ({ leg, pod, outcome, ms, firstMs }) =>
-      `{"leg":"${leg}","pod":${quoted(pod)},"outcome":"${outcome}","ms":${ms.toFixed(1)}${firstMs === undefined ? '' : `,"first_ms":${firstMs.toFixed(1)}`}}`,
-  );
+  let said = '';
+  for (const leg of legs) said += `${said === '' ? '' : ','}${ofLeg(leg)}`;
   const about = `,"model":${quoted(model)},"model_server":${quoted(view.name)},"dialect":"${view.dialect.dialect}","stream":${streaming}`;
-  return `${about}${fallback === undefined ? '' : `,"fallback":"${fallback}"`}${tokens},"legs":[${said.join(',')}]`;
+  return `${about}${fallback === undefined ? '' : `,"fallback":"${fallback}"`}${tokens},"legs":[${said}]`;
+}
+
+function ofLeg({ leg, pod, outcome, ms, firstMs }: LegRecord): string {
+  const first = firstMs === undefined ? '' : `,"first_ms":${tenths(firstMs)}`;
+  return `{"leg":"${leg}","pod":${quoted(pod)},"outcome":"${outcome}","ms":${tenths(ms)}${first}}`;
+}
+
+let second = -1;
+let untilSecond = '';
+
+/** ISO 8601 in UTC; the calendar is asked once per second. */
+function isoTime(at: number): string {
+  const ms = at % 1000;
+  if (at - ms !== second) {
+    second = at - ms;
+    untilSecond = new Date(second).toISOString().slice(0, 20);
+  }
+  return `${untilSecond}${ms < 100 ? '0' : ''}${ms < 10 ? '0' : ''}${ms}Z`;
 }
 
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

@@ -12,8 +12,10 @@ export function whyNotDisaggregated(path: string, body: SplicedBody): string | u
   return severalAnswers(body) ?? needsThePrompt(body) ?? badLimits(body);
 }
 
+const severalKeys = ['n', 'best_of'] as const;
+
 function severalAnswers(body: SplicedBody): string | undefined {
-  for (const key of ['n', 'best_of']) {
+  for (const key of severalKeys) {
     const text = textOf(body, key);
     if (text !== undefined && text !== 'null' && text !== '1') return key;
   }
@@ -55,5 +57,5 @@ function whole(text: string | undefined): number | 'bad' | undefined {
 
 const isSet = (text: string | undefined): boolean => text !== undefined && text !== 'null' && text !== 'false';
 
-/** The text of a small member; a long one is cut, which none of the values asked for survives as. */
-const textOf = (body: SplicedBody, key: string): string | undefined => body.text(key)?.toString('latin1', 0, 64);
+/** A long text is cut, which none of the values asked for survives as. */
+const textOf = (body: SplicedBody, key: string): string | undefined => body.brief(key);

@@ -4,6 +4,7 @@ import type { ClientAnswer } from './client-answer.js';
 import type { ServerView } from './directory.js';
 import type { LegHead } from './leg-head.js';
 import type { SplicedBody } from './spliced-body.js';
+import { tenths } from './tenths.js';
 
 /** What the access log says of one leg. */
 export interface LegRecord {
@@ -53,9 +54,14 @@ export function closeLeg(record: LegRecord, outcome: string): void {
 
 /** Tells the client which pods answer and how long each leg took, in headers that any tool shows. */
 export function describeLegs(job: Job): void {
-  const legs = job.legs.slice(lastAttempt(job.legs));
-  const pods = legs.map(({ pod }) => pod).join(',');
-  job.answer.own.push('x-tandem-pair', pods, 'server-timing', legs.map(timing).join(', '));
+  let pods = '';
+  let timings = '';
+  for (let i = lastAttempt(job.legs); i < job.legs.length; i += 1) {
+    const leg = job.legs[i] as LegRecord;
+    pods += pods === '' ? leg.pod : `,${leg.pod}`;
+    timings += timings === '' ? timing(leg) : `, ${timing(leg)}`;
+  }
+  job.answer.own.push('x-tandem-pair', pods, 'server-timing', timings);
 }
 
 /** Index of the first leg of the attempt that answers: a decode leg belongs to the prefill leg before it. */
@@ -67,5 +73,5 @@ function lastAttempt(legs: readonly LegRecord[]): number {
 /** While a leg is open, `ms` is when it began. */
 function timing({ leg, ms, firstMs, outcome }: LegRecord): string {
   const took = outcome === 'open' ? (firstMs ?? performance.now() - ms) : ms;
-  return `${leg};dur=${took.toFixed(1)}`;
+  return `${leg};dur=${tenths(took)}`;
 }

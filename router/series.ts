@@ -4,50 +4,62 @@
  */
 const mostSeries = 1000;
 
-/** Series of one metric, by the values of its labels. Beyond the limit they share one, so that memory stays bounded. */
+/** Series of one metric, by the values of its one or two labels. Beyond the limit they share one: memory stays bounded. */
 class Family<Cell> {
   readonly #name: string;
   readonly #help: string;
   readonly #type: 'counter' | 'histogram';
   readonly #labels: readonly string[];
-  readonly #cells = new Map<string, Cell>();
+  readonly #make: () => Cell;
+  /** By first and second value, so that no key is built to find a cell; the second is empty where there is one label. */
+  readonly #cells = new Map<string, Map<string, Cell>>();
+  #size = 0;
 
-  constructor(type: 'counter' | 'histogram', name: string, help: string, labels: readonly string[]) {
-    this.#type = type;
+  constructor(type: 'counter' | 'histogram', [name, help, labels]: Described, make: () => Cell) {
     this.#name = name;
     this.#help = help;
+    this.#type = type;
     this.#labels = labels;
+    this.#make = make;
   }
 
   get name(): string {
     return this.#name;
   }
 
-  /** The cell of these label values, one text for each label, in order. */
-  cell(values: readonly string[], make: () => Cell): Cell {
-    const key = values.length === 1 ? (values[0] ?? '') : values.join('\u0000');
-    let cell = this.#cells.get(key);
-    if (cell === undefined) {
-      if (this.#cells.size >= mostSeries)
-        return this.cell(
-          this.#labels.map(() => 'other'),
-          make,
-        );
-      cell = make();
-      this.#cells.set(key, cell);
+  cell(first: string, second = ''): Cell {
+    return this.#cells.get(first)?.get(second) ?? this.#add(first, second);
+  }
+
+  #add(first: string, second: string): Cell {
+    const shared = second === '' ? '' : 'other';
+    const isShared = first === 'other' && second === shared;
+    if (this.#size >= mostSeries && !isShared) return this.cell('other', shared);
+    let ofFirst = this.#cells.get(first);
+    if (!ofFirst) {
+      ofFirst = new Map();
+      this.#cells.set(first, ofFirst);
     }
+    const cell = this.#make();
+    ofFirst.set(second, cell);
+    this.#size += 1;
     return cell;
   }
 
   render(lines: (labels: string, cell: Cell) => string): string {
     let text = `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} ${this.#type}\n`;
-    for (const [key, cell] of this.#cells) {
-      const values = key.split('\u0000');
-      text += lines(this.#labels.map((label, i) => `${label}="${escaped(values[i] ?? '')}"`).join(','), cell);
+    for (const [first, ofFirst] of this.#cells) {
+      for (const [second, cell] of ofFirst) text += lines(this.#labelled(first, second), cell);
     }
     return text;
   }
+
+  #labelled(first: string, second: string): string {
+    return this.#labels.map((label, i) => `${label}="${escaped(i === 0 ? first : second)}"`).join(',');
+  }
 }
+
+type Described = readonly [name: string, help: string, labels: readonly string[]];
 
 const escaped = (value: string): string =>
   value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
@@ -55,12 +67,12 @@ const escaped = (value: string): string =>
 export class Counts {
   readonly #family: Family<{ value: number }>;
 
-  constructor(name: string, help: string, labels: readonly string[]) {
-    this.#family = new Family('counter', name, help, labels);
+  constructor(...described: Described) {
+    this.#family = new Family('counter', described, () => ({ value: 0 }));
   }
 
-  add(by: number, ...values: readonly string[]): void {
-    this.#family.cell(values, () => ({ value: 0 })).value += by;
+  add(by: number, first: string, second?: string): void {
+    this.#family.cell(first, second).value += by;
   }
 
   render(): string {
@@ -79,12 +91,15 @@ interface Durations {
 export class Seconds {
   readonly #family: Family<Durations>;
 
-  constructor(name: string, help: string, labels: readonly string[]) {
-    this.#family = new Family('histogram', name, help, labels);
+  constructor(...described: Described) {
+    this.#family = new Family('histogram', described, () => ({
+      counts: new Float64Array(bounds.length + 1),
+      sum: 0,
+    }));
   }
 
-  observe(milliseconds: number, ...values: readonly string[]): void {
-    const cell = this.#family.cell(values, () => ({ counts: new Float64Array(bounds.length + 1), sum: 0 }));
+  observe(milliseconds: number, first: string): void {
+    const cell = this.#family.cell(first);
     const seconds = milliseconds / 1000;
     let bucket = 0;
     while (bucket < bounds.length && seconds > (bounds[bucket] ?? 0)) bucket += 1;

@@ -19,7 +19,7 @@ export async function serveJob(room: Room, job: Job, path: string): Promise<stri
   return left.error.code;
 }
 
-async function firstChoice(room: Room, job: Job, path: string): Promise<Outcome> {
+function firstChoice(room: Room, job: Job, path: string): Promise<Outcome> {
   const { view } = job;
   if (!view.isPd) return servePlain(room, job, wholePods(view));
   const reason = whyNotDisaggregated(path, job.body);
@@ -31,7 +31,7 @@ async function firstChoice(room: Room, job: Job, path: string): Promise<Outcome>
   if (dialect) return servePair(room, job, dialect);
   const known = [...spoken.keys()].join(', ');
   const error = routerErrors('dialect-not-spoken', { ...view.dialect, spoken: known });
-  return { error, prefillFailed: true };
+  return Promise.resolve({ error, prefillFailed: true });
 }
 
 /** What the ModelServer's owner allows when no pair could do it; by default nothing, so that it is seen. */

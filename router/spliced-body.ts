@@ -31,7 +31,6 @@ interface Cut {
   readonly insert: Buffer | undefined;
 }
 
-const noEdits: Edits = Object.freeze({});
 const comma = Buffer.from(',');
 /** `"key":` of members that were added, as bytes; routers add few different ones. */
 const labels = new Map<string, Buffer>();
@@ -51,21 +50,22 @@ function labelOf(key: string): Buffer {
  */
 export class SplicedBody {
   readonly #scan: Scan;
-  readonly #edits: Edits;
+  /** Later ones win. */
+  readonly #layers: readonly Edits[];
 
-  private constructor(scan: Scan, edits: Edits) {
+  private constructor(scan: Scan, layers: readonly Edits[]) {
     this.#scan = scan;
-    this.#edits = edits;
+    this.#layers = layers;
   }
 
   /** @throws JsonError when the bytes are no JSON object */
   static scan(bytes: Buffer, wants: (key: string) => boolean): SplicedBody {
-    return new SplicedBody(scanObject(bytes, wants), noEdits);
+    return new SplicedBody(scanObject(bytes, wants), []);
   }
 
   /** The same body with more edits; a later edit of a member replaces an earlier one. */
   with(edits: Edits): SplicedBody {
-    return new SplicedBody(this.#scan, { ...this.#edits, ...edits });
+    return new SplicedBody(this.#scan, [...this.#layers, edits]);
   }
 
   /** Names of the scanned members that the sender gave. */
@@ -75,14 +75,28 @@ export class SplicedBody {
 
   /** The original text of a member; of several with one name the last counts, as for every JSON parser the engines use. */
   text(key: string): Buffer | undefined {
-    const member = this.#scan.members.findLast((member) => member.key === key);
+    const member = this.#last(key);
     return member && this.#scan.bytes.subarray(member.valueStart, member.end);
+  }
+
+  /** The first 64 bytes of the original text of a member, as latin1: enough for words and numbers. */
+  brief(key: string): string | undefined {
+    const member = this.#last(key);
+    return (
+      member && this.#scan.bytes.toString('latin1', member.valueStart, Math.min(member.end, member.valueStart + 64))
+    );
   }
 
   /** The original value of a small member; undefined when absent. Numbers beyond 2^53 lose digits here, and only here. */
   value(key: string): unknown {
-    const text = this.text(key);
-    return text && (JSON.parse(text.toString()) as unknown);
+    const member = this.#last(key);
+    return member && (JSON.parse(this.#scan.bytes.toString('utf8', member.valueStart, member.end)) as unknown);
+  }
+
+  #last(key: string): Member | undefined {
+    const { members } = this.#scan;
+    for (let i = members.length - 1; i >= 0; i -= 1) if (members[i]?.key === key) return members[i];
+    return undefined;
   }
 
   /** Bytes of the original. */
@@ -108,9 +122,9 @@ export class SplicedBody {
 
   #cuts(): readonly Cut[] {
     const { members, count, close } = this.#scan;
-    const { cuts, added, dropped } = placed(this.#edits, members);
+    const { cuts, added, dropped } = placed(this.#layers, members);
     if (dropped.length > 0) cuts.push(...removals(dropped));
-    cuts.sort((a, b) => a.from - b.from);
+    sortByStart(cuts);
     added.pop(); // each is followed by a comma
     if (added.length > 0 && count > dropped.length) added.unshift(comma);
     for (const insert of added) cuts.push({ from: close, to: close, insert });
@@ -137,19 +151,47 @@ function copied(bytes: Buffer, cuts: readonly Cut[]): Buffer {
 }
 
 /** What becomes of each edit: a value replaced, a member added at the end, or one that goes, with all its earlier twins. */
-function placed(edits: Edits, members: readonly Member[]): { cuts: Cut[]; added: Buffer[]; dropped: Member[] } {
-  const cuts: Cut[] = [];
-  const added: Buffer[] = [];
-  const dropped: Member[] = [];
-  for (const key in edits) {
-    const edit = edits[key];
+function placed(layers: readonly Edits[], members: readonly Member[]): Placed {
+  const found: Placed = { cuts: [], added: [], dropped: [] };
+  for (let i = 0; i < layers.length; i += 1) place(layers, i, members, found);
+  return found;
+}
+
+interface Placed {
+  readonly cuts: Cut[];
+  readonly added: Buffer[];
+  readonly dropped: Member[];
+}
+
+function place(layers: readonly Edits[], layer: number, members: readonly Member[], found: Placed): void {
+  const { cuts, added, dropped } = found;
+  for (const key in layers[layer] ?? {}) {
+    if (firstWith(layers, key) < layer) continue; // its place is the earlier one's, as in an object
+    const edit = lastEdit(layers, key);
     const bytes = encode(edit);
     const last = lastOf(members, key, dropped);
     if (last && bytes) cuts.push({ from: last.valueStart, to: last.end, insert: bytes });
     else if (last) dropped.push(last);
     else if (bytes && !(edit instanceof IfPresent)) added.push(labelOf(key), bytes, comma);
   }
-  return { cuts, added, dropped };
+}
+
+function firstWith(layers: readonly Edits[], key: string): number {
+  return layers.findIndex((edits) => Object.hasOwn(edits, key));
+}
+
+function lastEdit(layers: readonly Edits[], key: string): Edit | undefined {
+  return layers.findLast((edits) => Object.hasOwn(edits, key))?.[key];
+}
+
+/** By insertion: there are few, and a general sort copies them twice. */
+function sortByStart(cuts: Cut[]): void {
+  for (let i = 1; i < cuts.length; i += 1) {
+    const cut = cuts[i] as Cut;
+    let at = i;
+    for (; at > 0 && (cuts[at - 1] as Cut).from > cut.from; at -= 1) cuts[at] = cuts[at - 1] as Cut;
+    cuts[at] = cut;
+  }
 }
 
 function lastOf(members: readonly Member[], key: string, earlier: Member[]): Member | undefined {

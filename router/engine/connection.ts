@@ -7,6 +7,7 @@ import { parseHead, type ResponseHead } from './response-head.js';
 /** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
 const joinUpTo = 16 * 1024;
 const largestHead = 32 * 1024;
+const nothing = Buffer.alloc(0);
 
 export interface ConnectionOwner {
   /** The response is complete and the connection may be used again. */
@@ -30,6 +31,7 @@ export class EngineConnection {
   #chunks: ChunkedReader | undefined;
   #left = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #emit = (payload: Buffer, framed: Buffer): void => this.#exchange?.onBody(payload, framed);
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
@@ -51,16 +53,18 @@ export class EngineConnection {
     this.#deadlines = request.deadlines;
     this.#stage = 'head';
     this.#arm(request.deadlines.head);
-    const head = Buffer.from(request.head, 'latin1');
-    const size = request.body.reduce((sum, part) => sum + part.length, head.length);
-    if (size <= joinUpTo) {
-      this.socket.write(Buffer.concat([head, ...request.body], size), onSent);
-      return;
-    }
+    const { head, body } = request;
+    let size = head.length;
+    for (const part of body) size += part.length;
+    if (size <= joinUpTo) this.socket.write(joined(head, body, size), onSent);
+    else this.#sendParts(head, body, onSent);
+  }
+
+  #sendParts(head: string, body: readonly Buffer[], onSent: () => void): void {
+    const last = body.length - 1;
     this.socket.cork();
-    this.socket.write(head);
-    for (const part of request.body.slice(0, -1)) this.socket.write(part);
-    this.socket.write(request.body.at(-1) ?? head.subarray(0, 0), onSent);
+    this.socket.write(head, 'latin1', body.length === 0 ? onSent : undefined);
+    for (let i = 0; i <= last; i += 1) this.socket.write(body[i] ?? nothing, i === last ? onSent : undefined);
     this.socket.uncork();
   }
 
@@ -124,10 +128,11 @@ export class EngineConnection {
   }
 
   #onBodyBytes(bytes: Buffer): void {
-    const { exchange, head } = { exchange: this.#exchange, head: this.#head };
+    const exchange = this.#exchange;
+    const head = this.#head;
     if (!exchange || !head) throw new ProtocolError('bytes after the end of the response');
     if (this.#chunks) {
-      if (this.#chunks.push(bytes, (payload, framed) => this.#exchange?.onBody(payload, framed))) this.#complete();
+      if (this.#chunks.push(bytes, this.#emit)) this.#complete();
     } else if (head.framing.by === 'close') {
       exchange.onBody(bytes, bytes);
     } else {
@@ -190,4 +195,12 @@ export class EngineConnection {
     const what = this.#stage === 'head' ? 'no answer' : 'nothing more of the answer';
     this.#fail('timeout', `${what} within ${ms / 1000} s`);
   }
+}
+
+/** Head and body in one buffer, `size` bytes in all. A head is latin1: one byte a character. */
+function joined(head: string, body: readonly Buffer[], size: number): Buffer {
+  const all = Buffer.allocUnsafe(size);
+  let at = all.write(head, 'latin1');
+  for (const part of body) at += part.copy(all, at);
+  return all;
 }

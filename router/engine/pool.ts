@@ -3,6 +3,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { EngineConnection } from './connection.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { EngineFailure } from './failure.js';
+import type { ResponseHead } from './response-head.js';
 
 /** Where an engine listens. */
 export interface EngineAddress {
@@ -107,7 +108,6 @@ export class EnginePool {
     const oldest = performance.now() - this.#options.keepAliveMs;
     for (let connection = free?.pop(); connection; connection = free?.pop()) {
       if (!connection.socket.destroyed && connection.socket.writable && connection.freeSince > oldest) {
-        connection.socket.ref();
         return connection;
       }
       connection.socket.destroy();
@@ -161,9 +161,9 @@ function openTcp({ ip, port }: EngineAddress, receive: (bytes: Buffer) => void):
   return connectTcp({ host: ip, port, onread: { buffer: readInto, callback } });
 }
 
-class PooledCall implements Call {
+/** The call is its own listener: what it hears it passes on to the exchange, without a closure for each event. */
+class PooledCall implements Call, Exchange {
   delivered = false;
-  readonly deliveredOrOver: Promise<void>;
   readonly #pool: EnginePool;
   readonly #to: EngineAddress;
   readonly #request: EngineRequest;
@@ -171,21 +171,52 @@ class PooledCall implements Call {
   #connection: EngineConnection | undefined;
   #connecting: Socket | undefined;
   #over = false;
-  #settle: () => void = () => undefined;
+  #again = false;
+  #settled: Promise<void> | undefined;
+  #settle: (() => void) | undefined;
 
   constructor(pool: EnginePool, to: EngineAddress, request: EngineRequest, exchange: Exchange) {
     this.#pool = pool;
     this.#to = to;
     this.#request = request;
     this.#exchange = exchange;
-    this.deliveredOrOver = new Promise((resolve) => {
+  }
+
+  get deliveredOrOver(): Promise<void> {
+    if (this.delivered || this.#over) return Promise.resolve();
+    this.#settled ??= new Promise((resolve) => {
       this.#settle = resolve;
     });
+    return this.#settled;
   }
 
   start(free: EngineConnection | undefined, again: boolean): void {
-    if (free) this.#send(free, again);
+    this.#again = again;
+    if (free) this.#send(free);
     else this.#connect();
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#exchange.onHead(head);
+  }
+
+  onBody(payload: Buffer, framed: Buffer): void {
+    this.#exchange.onBody(payload, framed);
+  }
+
+  onEnd(): void {
+    this.#end();
+    this.#exchange.onEnd();
+  }
+
+  onFailure(failure: EngineFailure): void {
+    if (this.#again && failure.stage === 'head' && failure.fault === 'reset') {
+      this.#connection = undefined;
+      this.#connect();
+      return;
+    }
+    this.#end();
+    this.#exchange.onFailure(failure);
   }
 
   abort(why: string): void {
@@ -208,6 +239,7 @@ class PooledCall implements Call {
   }
 
   #connect(): void {
+    this.#again = false;
     this.#connecting = this.#pool.connect(this.#to, this.#request.deadlines.connect, (result) => {
       this.#connecting = undefined;
       if (this.#over) {
@@ -217,48 +249,23 @@ class PooledCall implements Call {
         const fault = result.message.startsWith('no connection within') ? 'timeout' : 'refused';
         this.#exchange.onFailure(new EngineFailure('connect', fault, result.message, result));
       } else {
-        this.#send(result, false);
+        this.#send(result);
       }
     });
   }
 
-  #send(connection: EngineConnection, again: boolean): void {
+  #send(connection: EngineConnection): void {
     this.#connection = connection;
-    const { onHead, onBody, onEnd, onFailure } = bound(this.#exchange);
-    const heard: Exchange = {
-      onHead,
-      onBody,
-      onEnd: () => {
-        this.#end();
-        onEnd();
-      },
-      onFailure: (failure) => {
-        if (again && failure.stage === 'head' && failure.fault === 'reset') {
-          this.#connection = undefined;
-          this.#connect();
-          return;
-        }
-        this.#end();
-        onFailure(failure);
-      },
-    };
-    connection.send(this.#request, heard, () => {
+    connection.send(this.#request, this, () => {
       this.delivered = true;
-      this.#settle();
+      this.#settle?.();
     });
   }
 
   #end(): void {
     this.#over = true;
-    this.#settle();
+    this.#settle?.();
   }
 }
-
-const bound = (exchange: Exchange): Exchange => ({
-  onHead: (head) => exchange.onHead(head),
-  onBody: (payload, framed) => exchange.onBody(payload, framed),
-  onEnd: () => exchange.onEnd(),
-  onFailure: (failure) => exchange.onFailure(failure),
-});
 
 const keyOf = ({ ip, port, tls }: EngineAddress): string => `${tls ? 'https' : 'http'}://${ip}:${port}`;

@@ -65,12 +65,33 @@ export function parseHead(text: string): ResponseHead {
 function readFields(lines: readonly string[], seen: Seen): string[] {
   const headers: string[] = [];
   for (let i = 1; i < lines.length; i += 1) {
-    const field = fieldLine.exec(lines[i] ?? '');
+    const line = lines[i] ?? '';
+    const field = known.get(line) ?? readField(line);
     if (!field) throw new ProtocolError(`header line ${i} is not legal`);
-    const [, name = '', value = ''] = field;
-    if (note(seen, name.toLowerCase(), value)) headers.push(name, value);
+    if (note(seen, field.lower, field.value)) headers.push(field.name, field.value);
   }
   return headers;
+}
+
+interface Field {
+  readonly name: string;
+  readonly lower: string;
+  readonly value: string;
+}
+
+/** Lines read lately: an engine says nearly the same ones with every answer. */
+const known = new Map<string, Field>();
+const mostKnown = 256;
+const longestKnown = 128;
+
+function readField(line: string): Field | undefined {
+  const match = fieldLine.exec(line);
+  if (!match) return undefined;
+  const [, name = '', value = ''] = match;
+  const field = { name, lower: name.toLowerCase(), value };
+  if (known.size >= mostKnown) known.clear();
+  if (line.length <= longestKnown) known.set(line, field);
+  return field;
 }
 
 const mediaType = (contentType: string): string => (contentType.split(';')[0] ?? '').trim().toLowerCase();
@@ -109,6 +130,7 @@ function framingOf(status: number, { length, transferEncoding }: Seen): Framing 
 }
 
 function keepsAlive(byDefault: boolean, connection: string): boolean {
+  if (connection === '') return byDefault;
   const named = connection.split(',').map((token) => token.trim());
   return byDefault ? !named.includes('close') : named.includes('keep-alive');
 }

@@ -117,8 +117,15 @@ function cheapest(endpoints: readonly Endpoint[], asked: Asked, costOf: Cost) {
     const failed = asked.load.of(endpoint).avoidUntil > asked.now ? avoided : 0;
     scored.push({ endpoint, cost: costOf(endpoint, asked) + failed });
   }
-  if (scored.length > 1) scored.sort((a, b) => a.cost - b.cost);
-  return scored.length > shortlist ? shortlisted(scored) : scored;
+  const sorted = inOrder(scored);
+  return sorted.length > shortlist ? shortlisted(sorted) : sorted;
+}
+
+/** Two pods a side are the usual case; a general sort copies its input twice. */
+function inOrder<T extends { cost: number }>(scored: T[]): T[] {
+  if (scored.length > 2) return scored.sort((a, b) => a.cost - b.cost);
+  const [first, second] = scored;
+  return first && second && second.cost < first.cost ? [second, first] : scored;
 }
 
 /** The best few, and the best of each fingerprint: a rollout must not hide the only pods that fit together. */
