@@ -67,6 +67,10 @@ e2e-real: build control-plane ## The end-to-end scenarios on a real kube-apiserv
 control-plane: ## Build etcd, kube-apiserver, scheduler, controller-manager and kubectl once (Go, about 10 CPU minutes, cached)
 	@test/control-plane/build.sh
 
+.PHONY: mutate
+mutate: build ## Mutation score of the rules and the expansion (hours); a part: FILES=dist/src/core/checks/route-rules.js
+	@$(BIN)/stryker run $(if $(FILES),--mutate $(FILES))
+
 .PHONY: bench
 bench: build ## Measure the router beside one plain nginx hop, as a ratio
 	@node dist/bench/router.js
