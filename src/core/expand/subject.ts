@@ -1,5 +1,5 @@
 import type { Container } from '../../api/kube.js';
-import { isObject } from '../../base/json.js';
+import { canonicalJson, isObject } from '../../base/json.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
 import { listAt, objectAt, textAt } from '../reading/shape.js';
 import { usesHostNetwork } from './host-ports.js';
@@ -43,11 +43,16 @@ export function envEntry(wish: { name: string; value?: string; fieldPath?: strin
 export const containersOf = (subject: Subject, field: 'containers' | 'initContainers'): readonly Container[] =>
   listAt(subject.template.spec, field).filter(isObject) as unknown as Container[];
 
-/** Whether the engine container already mounts something at one of the paths. */
-export function mounts({ reading }: Subject, paths: readonly string[]): boolean {
+/**
+ * Whether the engine container already mounts something at one of the paths. A mount of the volume that is about to be
+ * added, which lost that volume, does not count: it gets its volume back.
+ */
+export function mounts({ reading, template }: Subject, paths: readonly string[], volume: string): boolean {
   const trimmed = paths.map(withoutSlash);
-  return listAt(reading.container, 'volumeMounts').some((mount) =>
-    trimmed.includes(withoutSlash(textAt(mount, 'mountPath') ?? '')),
+  const isThere = listAt(template.spec, 'volumes').some((other) => textAt(other, 'name') === volume);
+  return listAt(reading.container, 'volumeMounts').some(
+    (mount) =>
+      trimmed.includes(withoutSlash(textAt(mount, 'mountPath') ?? '')) && (isThere || textAt(mount, 'name') !== volume),
   );
 }
 
@@ -86,5 +91,6 @@ function holdsList(value: unknown, key: string): boolean {
 
 function sameSource(a: unknown, b: unknown): boolean {
   const path = (volume: unknown) => textAt(objectAt(volume, 'hostPath'), 'path');
-  return path(a) !== undefined && path(a) === path(b);
+  if (path(a) !== undefined || path(b) !== undefined) return path(a) === path(b);
+  return canonicalJson(a) === canonicalJson(b);
 }

@@ -10,8 +10,8 @@ export const nodeFiles: Step = {
     profilesOf(subject).flatMap((profile) =>
       ('volumes' in profile ? (profile.volumes ?? []) : [])
         .filter(
-          ({ when, mountPath, insteadOf = [] }) =>
-            applies(when, subject) && !mounts(subject, [mountPath, ...insteadOf]),
+          ({ name, when, mountPath, insteadOf = [] }) =>
+            applies(when, subject) && !mounts(subject, [mountPath, ...insteadOf], name),
         )
         .flatMap((wish) =>
           volumeWithMount(
@@ -24,16 +24,18 @@ export const nodeFiles: Step = {
     ),
 };
 
+const volumeName = 'shared-memory';
+
 /** Shared memory, when nothing is mounted at `/dev/shm`; a size that the user chose stands, and a check judges it. */
 export const sharedMemory: Step = {
   name: 'shared-memory',
   additions: (subject) => {
-    if (mounts(subject, ['/dev/shm'])) return [];
+    if (mounts(subject, ['/dev/shm'], volumeName)) return [];
     const { profile } = subject.reading.engine;
     const emptyDir = { medium: 'Memory', sizeLimit: sharedMemorySize(subject) };
     return volumeWithMount(
       subject,
-      { name: 'shared-memory', emptyDir },
+      { name: volumeName, emptyDir },
       { mountPath: '/dev/shm' },
       because(profile.name, profile.sharedMemory),
     );
