@@ -96,10 +96,19 @@ export class Handler {
     };
     this.#open.add(open);
     if (this.#stopping) answer.own.push('connection', 'close');
-    this.#serve(open)
-      .catch((error: unknown) => this.#failed(open, error))
-      .finally(() => this.#close(open))
-      .catch((error: unknown) => this.#options.logger.error({ err: error }, 'a request could not be accounted for'));
+    this.#toItsEnd(open).catch((error: unknown) =>
+      this.#options.logger.error({ err: error }, 'a request could not be accounted for'),
+    );
+  }
+
+  async #toItsEnd(open: Open): Promise<void> {
+    try {
+      await this.#serve(open);
+    } catch (error) {
+      this.#failed(open, error);
+    } finally {
+      this.#close(open);
+    }
   }
 
   async #serve(open: Open): Promise<void> {
@@ -183,8 +192,10 @@ export class Handler {
     const model = job && directory.routes.knows(job.model) ? job.model : 'unknown';
     room.metrics.request(model, status, ms);
     if (job) room.metrics.served(model, job);
-    const what = { at: room.clock.now(), id, method: request.method ?? '', path, status, ms };
-    log.add({ ...what, bytesIn, bytesOut: answer.bytes, ended: endOf(answer, error), error, job });
+    const at = room.clock.now();
+    const { bytes: bytesOut } = answer;
+    const ended = endOf(answer, error);
+    log.add({ at, id, method: request.method ?? '', path, status, ms, bytesIn, bytesOut, ended, error, job });
   }
 }
 

@@ -166,7 +166,7 @@ interface Placed {
 function place(layers: readonly Edits[], layer: number, members: readonly Member[], found: Placed): void {
   const { cuts, added, dropped } = found;
   for (const key in layers[layer] ?? {}) {
-    if (firstWith(layers, key) < layer) continue; // its place is the earlier one's, as in an object
+    if (isIn(layers, key, 0, layer)) continue; // its place is the earlier one's, as in an object
     const edit = lastEdit(layers, key);
     const bytes = encode(edit);
     const last = lastOf(members, key, dropped);
@@ -176,12 +176,15 @@ function place(layers: readonly Edits[], layer: number, members: readonly Member
   }
 }
 
-function firstWith(layers: readonly Edits[], key: string): number {
-  return layers.findIndex((edits) => Object.hasOwn(edits, key));
+function isIn(layers: readonly Edits[], key: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i += 1) if (Object.hasOwn(layers[i] ?? {}, key)) return true;
+  return false;
 }
 
 function lastEdit(layers: readonly Edits[], key: string): Edit | undefined {
-  return layers.findLast((edits) => Object.hasOwn(edits, key))?.[key];
+  let last = layers.length - 1;
+  while (last > 0 && !isIn(layers, key, last, last + 1)) last -= 1;
+  return layers[last]?.[key];
 }
 
 /** By insertion: there are few, and a general sort copies them twice. */
