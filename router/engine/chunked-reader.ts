@@ -8,6 +8,12 @@ const largestHeld = 64 * 1024;
 const longestSizeLine = 256;
 const longestTrailers = 8 * 1024;
 const none = Buffer.alloc(0);
+const word = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+/** RFC 9112 7.1.1 without the white space that it asks to be tolerated and Node does not. */
+const extensions = new RegExp(`^(;${word}(=(${word}|"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?)+\\r\\n$`);
+const trailer = new RegExp(`^(${word}):[\\t\\x20-\\x7e\\x80-\\xff]*$`);
+/** Framing after the body it frames: what a smuggled response looks like. */
+const framing = /^(content-length|transfer-encoding)$/i;
 
 /** Takes a chunked body apart without copying it. Trailers are read and dropped. */
 export class ChunkedReader {
@@ -80,7 +86,15 @@ export class ChunkedReader {
       return false;
     }
     if (rest.length > end + 4) throw new ProtocolError('bytes after the end of the body');
+    if (end > 0) checkTrailers(rest.toString('latin1', 2, end));
     return true;
+  }
+}
+
+function checkTrailers(text: string): void {
+  for (const line of text.split('\r\n')) {
+    const [, name] = trailer.exec(line) ?? [];
+    if (name === undefined || framing.test(name)) throw new ProtocolError('a trailer is not legal');
   }
 }
 
@@ -106,16 +120,13 @@ function sizeLine(bytes: Buffer, from: number): SizeLine | undefined {
 }
 
 function extension(bytes: Buffer, at: number, size: number): SizeLine | undefined {
-  const first = bytes[at];
-  if (first !== 0x3b && first !== 0x20 && first !== 0x09 && first !== 13)
-    throw new ProtocolError('a chunk size is not legal');
   const line = bytes.indexOf(10, at);
+  if ((line < 0 ? bytes.length : line) - at > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
   if (line < 0) {
-    if (bytes.length - at > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
-    return undefined;
+    if (bytes[at] === 0x3b || bytes[at] === 13) return undefined;
+    throw new ProtocolError('a chunk size is not legal');
   }
-  if (bytes[line - 1] !== 13 || bytes.indexOf(13, at) !== line - 1)
-    throw new ProtocolError('a bare line end in a chunk size');
+  if (!extensions.test(bytes.toString('latin1', at, line + 1))) throw new ProtocolError('a chunk size is not legal');
   return { bytes: size, end: line + 1 };
 }
 

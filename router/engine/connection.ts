@@ -7,6 +7,7 @@ import { parseHead, type ResponseHead } from './response-head.js';
 /** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
 const joinUpTo = 16 * 1024;
 const largestHead = 32 * 1024;
+const mostInterims = 16;
 const nothing = Buffer.alloc(0);
 
 export interface ConnectionOwner {
@@ -30,6 +31,7 @@ export class EngineConnection {
   #head: ResponseHead | undefined;
   #chunks: ChunkedReader | undefined;
   #left = 0;
+  #interims = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #emit = (payload: Buffer, framed: Buffer): void => this.#exchange?.onBody(payload, framed);
 
@@ -52,6 +54,7 @@ export class EngineConnection {
     this.#exchange = exchange;
     this.#deadlines = request.deadlines;
     this.#stage = 'head';
+    this.#interims = 0;
     this.#arm(request.deadlines.head);
     const { head, body } = request;
     let size = head.length;
@@ -108,14 +111,15 @@ export class EngineConnection {
   #onHead(head: ResponseHead, rest: Buffer): void {
     if (head.status === 101) throw new ProtocolError('the engine wants to switch protocols');
     const isInterim = head.status < 200;
-    if (!isInterim) this.#begin(head);
+    if (isInterim && ++this.#interims > mostInterims) throw new ProtocolError('too many interim answers');
+    if (!isInterim) this.#begin(head, rest.length > 0);
     if (rest.length === 0) return;
     if (isInterim) this.#onHeadBytes(rest);
     else if (this.#exchange) this.#onBodyBytes(rest);
     else this.socket.destroy(); // more than the answer: nothing on this connection can be trusted
   }
 
-  #begin(head: ResponseHead): void {
+  #begin(head: ResponseHead, more: boolean): void {
     this.#head = head;
     this.#stage = 'body';
     this.#chunks = head.framing.by === 'chunks' ? new ChunkedReader() : undefined;
@@ -124,6 +128,7 @@ export class EngineConnection {
     this.#timer = undefined;
     this.#exchange?.onHead(head);
     const empty = head.framing.by === 'nothing' || (head.framing.by === 'length' && this.#left === 0);
+    if (empty && more) throw new ProtocolError('a body where none may be');
     if (empty) this.#complete();
   }
 
@@ -151,7 +156,9 @@ export class EngineConnection {
   #complete(): void {
     const exchange = this.#release();
     if (!exchange) return;
-    const reusable = this.#head?.reusable === true && !this.socket.destroyed;
+    // An answer before the end of its request: what is left of that would go before the next one.
+    const isSent = this.socket.writableLength === 0;
+    const reusable = this.#head?.reusable === true && isSent && !this.socket.destroyed;
     this.#head = undefined;
     if (reusable) this.#owner.onFree(this);
     else this.socket.destroy();

@@ -15,7 +15,7 @@ t.test('a chunked body', (t) => {
   const style = fc.record({
     upper: fc.boolean(),
     zeros: fc.nat({ max: 3 }),
-    extension: fc.constantFrom('', ';a=b', '; x'),
+    extension: fc.constantFrom('', ';a=b', ';x;y="z z"'),
   });
 
   t.test('arrives byte for byte, whatever its chunks and wherever the network cuts it', (t) => {
@@ -126,6 +126,16 @@ t.test('a call to an engine', async (t) => {
     [
       'a head without end',
       ({ socket }) => void socket.write(`HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(10_000)}`),
+      { fault: 'protocol' },
+    ],
+    [
+      'interim answers without end',
+      ({ socket }) => void socket.write('HTTP/1.1 100\r\n\r\n'.repeat(6000)),
+      { stage: 'head', fault: 'protocol' },
+    ],
+    [
+      'a body where none may be',
+      ({ socket }) => void socket.write('HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'),
       { fault: 'protocol' },
     ],
     ['garbage', ({ socket }) => void socket.write('hello\r\n\r\n'), { fault: 'protocol' }],
