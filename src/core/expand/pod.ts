@@ -173,7 +173,7 @@ function mapScheduler({ draft, role, context, reasons, warnings }: Run): void {
   const because = `this installation maps scheduler ${asked} to ${instead}`;
   reasons.push(reasonFor('scheduler', role, 'schedulerName', instead, { by: 'tandem', because, source: undefined }));
   warnings.push(
-    `spec.schedulerName ${asked} is replaced by ${instead} (setting schedulerNames); install ${asked} and remove the setting to have it used`,
+    `spec.schedulerName ${asked} is replaced by ${instead}, because this cluster has no ${asked} (TND-114); install ${asked}, or name another stand-in with \`tandem webhook --scheduler NAME\``,
   );
 }
 

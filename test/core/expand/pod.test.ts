@@ -140,7 +140,7 @@ t.test('a scheduler that this cluster does not have is mapped, and the user is t
       patch.map(({ path }) => (path === '/spec/schedulerName' ? { op: 'replace' } : { op: 'add' })),
     );
     t.match(warnings, [
-      /^spec\.schedulerName volcano is replaced by default-scheduler .*; install volcano and remove the setting/,
+      /^spec\.schedulerName volcano is replaced by default-scheduler, .*\(TND-114\); install volcano, or name another stand-in/,
     ]);
   }
   t.same(expandPod(nginx, { profiles, settings }).patch, [], 'without a mapping nginx is left exactly as it is');
