@@ -19,7 +19,7 @@ export function acceptRequest(
     throw badRequest('suffix is only supported for models with FIM completion rendering', 'suffix');
   }
   const prompts = kind === 'chat' ? [chatPrompt(body, options)] : completionPrompts(body['prompt'], options);
-  const longest = Math.max(...prompts.map(({ tokens }) => tokens.length));
+  const longest = prompts.reduce((most, { tokens }) => Math.max(most, tokens.length), 0);
   checkLength(longest, options.maxModelLen);
   return {
     kind,
@@ -69,7 +69,8 @@ function chatPrompt(body: Body, options: Resolved): Prompt {
     throw schemaErrors([{ type: 'dict_type', loc: `body.messages.${index}`, msg, input: message }]);
   });
   const tools = body['tools'] === undefined ? '' : JSON.stringify(body['tools']);
-  return { tokens: tokenizeChat(rendered, tools, options.vocabulary), text: rendered.map((m) => m.content).join('\n') };
+  const tokens = tokenizeChat(rendered, tools, options.vocabulary, options.maxModelLen);
+  return { tokens, text: rendered.map((m) => m.content).join('\n') };
 }
 
 function contentText(content: unknown, options: Resolved): string {
@@ -85,7 +86,7 @@ function contentText(content: unknown, options: Resolved): string {
 }
 
 function completionPrompts(prompt: unknown, options: Resolved): readonly Prompt[] {
-  if (typeof prompt === 'string') return [{ tokens: tokenize(prompt, options.vocabulary), text: prompt }];
+  if (typeof prompt === 'string') return [textPrompt(prompt, options)];
   if (!Array.isArray(prompt)) {
     const msg = 'Input should be a valid string';
     throw schemaErrors([{ type: 'string_type', loc: 'body.prompt', msg, input: prompt }]);
@@ -93,11 +94,17 @@ function completionPrompts(prompt: unknown, options: Resolved): readonly Prompt[
   const items: readonly unknown[] = prompt;
   if (items.length === 0) throw badRequest('You must pass at least one prompt');
   if (items.every((item) => typeof item === 'string')) {
-    return items.map((item) => ({ tokens: tokenize(item, options.vocabulary), text: item }));
+    return items.map((item) => textPrompt(item, options));
   }
   const lists = items.every((item) => Array.isArray(item)) ? (items as readonly unknown[][]) : [items];
   return lists.map((ids) => ({ tokens: ids.map((id, i) => tokenId(id, i, items, options.vocabulary)), text: '' }));
 }
+
+/** A prompt that is too long is cut where that shows: nobody needs the rest of what is refused. */
+const textPrompt = (text: string, { vocabulary, maxModelLen }: Resolved): Prompt => ({
+  tokens: tokenize(text, vocabulary, maxModelLen),
+  text,
+});
 
 function tokenId(id: unknown, index: number, list: readonly unknown[], vocabulary: number): number {
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0) {

@@ -9,8 +9,14 @@ const reserved = 3;
 const start = 1;
 const end = 2;
 
-export function tokenize(text: string, vocabulary: number): number[] {
-  return piecesOf(text).map((piece) => reserved + (hashText(piece) % (vocabulary - reserved)));
+/** Token ids of a text; of a long one no more than `most`, as an engine stops where its context length ends. */
+export function tokenize(text: string, vocabulary: number, most = Number.POSITIVE_INFINITY): number[] {
+  const ids: number[] = [];
+  for (const [piece] of text.matchAll(pieces)) {
+    if (ids.length >= most) break;
+    ids.push(reserved + (hashText(piece) % (vocabulary - reserved)));
+  }
+  return ids;
 }
 
 export function piecesOf(text: string): string[] {
@@ -22,13 +28,28 @@ export function tokenizeChat(
   messages: readonly { readonly role: string; readonly content: string }[],
   tools: string,
   vocabulary: number,
+  most = Number.POSITIVE_INFINITY,
 ): number[] {
-  const ids = tools === '' ? [] : [start, ...tokenize(tools, vocabulary), end];
-  for (const { role, content } of messages) {
-    ids.push(start, ...tokenize(`${role}\n`, vocabulary), ...tokenize(content, vocabulary), end);
-    ids.push(...tokenize('\n', vocabulary));
+  const ids: number[] = [];
+  const add = (text: string) => {
+    for (const id of tokenize(text, vocabulary, most - ids.length)) ids.push(id);
+  };
+  const block = (text: string) => {
+    ids.push(start);
+    add(text);
+  };
+  if (tools !== '') {
+    block(tools);
+    ids.push(end);
   }
-  ids.push(start, ...tokenize('assistant', vocabulary));
+  for (const { role, content } of messages) {
+    if (ids.length >= most) break;
+    block(`${role}\n`);
+    add(content);
+    ids.push(end);
+    add('\n');
+  }
+  block('assistant');
   return ids;
 }
 
