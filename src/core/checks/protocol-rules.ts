@@ -117,7 +117,7 @@ export const routerSpeaksConnector = servingRule({
   code: 'TND-115',
   severity: 'warning',
   title: 'The router speaks the protocol of the connector',
-  because: 'it refuses requests that it could hand over to decode only by computing the prompt twice',
+  because: 'it refuses requests rather than let decode compute every prompt again without a word',
   source: 'pd-protocols C-4, A.0',
   *check(subject) {
     const spoken = (subject.context.dialects ?? []).join(', ');
