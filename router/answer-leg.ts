@@ -1,5 +1,4 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
-import type { Stage } from './dialects/dialect.js';
 import type { Call } from './engine/pool.js';
 import { closeLeg, describeLegs, type Job, type LegName, type LegRecord, openLeg } from './job.js';
 import { Relay, type RelayEnd } from './relay.js';
@@ -13,7 +12,8 @@ export interface AnswerLeg {
   readonly body: SplicedBody;
   /** Whether an engine may see this request twice. Not with a handover: its KV can be read once. */
   readonly again: boolean;
-  readonly whenClientLeaves: Readonly<Record<Stage, 'abort' | 'deliver-then-abort'>>;
+  /** Milliseconds after delivery in which the engine may begin to answer a client who left; undefined: closed at once. */
+  readonly graceMs: number | undefined;
 }
 
 /** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. */
@@ -38,7 +38,7 @@ export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promis
   const request = { head: job.head.for(leg.endpoint, size), body, deadlines: deadlinesOf(room, job.view, leg.leg) };
   const call = room.pool.request(leg.endpoint, request, relay, leg.again);
   relay.attach(call);
-  job.answer.onLeave(() => leave(room, leg, call, relay));
+  job.answer.onLeave(() => leave(leg, call, relay));
   const end = await relay.end;
   if (end.kind === 'answered' && end.answer.status < 300) {
     const why = relay.watch.look(end.answer.body);
@@ -64,16 +64,17 @@ function outcomeOf(end: RelayEnd, clientLeft: boolean): string {
 }
 
 /**
- * The client is gone. An engine that streams learns it from the closed connection. One that may not yet have taken the
- * handover in must get the whole request first, and a moment to read it, or the KV on prefill waits for its lease to end.
+ * The client is gone. An engine that has begun to answer has read the KV, and learns from the closed connection. Any other
+ * must get the whole request first, and a moment to take it in, or the KV on prefill waits for its lease to end.
  */
-function leave({ limits }: Room, leg: AnswerLeg, call: Call, relay: Relay): void {
-  if (relay.headSeen || leg.whenClientLeaves['between-legs'] === 'abort') {
-    call.abort('the client left');
+function leave({ graceMs }: AnswerLeg, call: Call, relay: Relay): void {
+  const abort = () => call.abort('the client left');
+  if (graceMs === undefined || relay.begun) {
+    abort();
     return;
   }
   void call.deliveredOrOver.then(() => {
-    const timer = setTimeout(() => call.abort('the client left'), limits.deliverMs);
+    const timer = setTimeout(abort, graceMs);
     void relay.end.then(() => clearTimeout(timer));
   });
 }

@@ -20,8 +20,10 @@ export interface Limits {
   readonly drainMs: number;
   /** After how much silence a streaming client gets an SSE comment; 0 sends none. */
   readonly heartbeatMs: number;
-  /** How long an abandoned decode leg is left to the engine after delivery, so that it learns of the KV it must give back. */
+  /** How long a decode leg whose client left stays open after delivery, so that the engine learns of the KV to give back. */
   readonly deliverMs: number;
+  /** How long each one-token leg may take that only gives back the KV of a client who left before decode was asked. */
+  readonly abandonedMs: number;
   /** How long a pod that failed is avoided. */
   readonly avoidMs: number;
   /** Pairs tried for one request. */
@@ -45,6 +47,7 @@ export const defaultLimits: Limits = {
   drainMs: 30_000,
   heartbeatMs: 0,
   deliverMs: 1000,
+  abandonedMs: 10_000,
   avoidMs: 5000,
   attempts: 3,
   heldAnswerBytes: 1024 * 1024,

@@ -3,7 +3,7 @@ import { choosePair, type Pair } from '../src/core/pairing/choose-pair.js';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
 import type { EngineAnswer } from './collect.js';
-import type { Dialect, Handover } from './dialects/dialect.js';
+import { type Dialect, type Handover, oneTokenNoStream } from './dialects/dialect.js';
 import { startHeartbeat } from './heartbeat.js';
 import { describeLegs, type Job, type LegName } from './job.js';
 import { type PrefillEnd, runPrefill } from './prefill-leg.js';
@@ -65,17 +65,40 @@ async function attemptPair(room: Room, job: Job, dialect: Dialect, pair: Pair): 
     place.prefillDone();
     if (prefill.kind !== 'handover') return prefillOutcome(room, job, pair.prefill, prefill);
     noteHandover(room, job, pair, prefill.handover);
-    const end = await runAnswerLeg(room, job, {
-      leg: 'decode',
-      endpoint: pair.decode,
-      body: dialect.decode(job.body, prefill.handover),
-      again: dialect.reads.length === 0,
-      whenClientLeaves: dialect.whenClientLeaves,
-    });
-    return answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
+    return await handOver(room, job, dialect, pair.decode, prefill.handover);
   } finally {
     place.release();
   }
+}
+
+/** Gives decode what prefill computed. For a client who left by now one token is enough: reading the KV is what frees it. */
+async function handOver(
+  room: Room,
+  job: Job,
+  dialect: Dialect,
+  endpoint: Endpoint,
+  handover: Handover,
+): Promise<Outcome> {
+  const { clientLeft } = job.answer;
+  const mustDeliver = dialect.whenClientLeaves[clientLeft ? 'between-legs' : 'during-decode'] !== 'abort';
+  if (clientLeft && !mustDeliver) return undefined;
+  const request = clientLeft ? job.body.with(oneTokenNoStream) : job.body;
+  const graceMs = clientLeft ? room.limits.abandonedMs : room.limits.deliverMs;
+  const end = await runAnswerLeg(room, job, {
+    leg: 'decode',
+    endpoint,
+    body: dialect.decode(request, handover),
+    again: dialect.reads.length === 0,
+    graceMs: mustDeliver ? graceMs : undefined,
+  });
+  if (mustDeliver && job.answer.clientLeft) room.metrics.abandoned('decode', takenBy(end));
+  return answerOutcome(room, job, endpoint, { end, leg: 'decode' });
+}
+
+/** Whether decode has taken a handover: an engine that begins to answer has, one that was closed before most likely. */
+function takenBy(end: RelayEnd): 'answered' | 'aborted' | 'failed' {
+  if (end.kind === 'failed') return end.failure.fault === 'aborted' ? 'aborted' : 'failed';
+  return end.kind === 'answered' && end.answer.status >= 300 ? 'failed' : 'answered';
 }
 
 function noteHandover(room: Room, job: Job, { prefill, decode }: Pair, { repairs }: Handover): void {

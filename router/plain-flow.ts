@@ -1,19 +1,11 @@
 import { type Asked, chooseOne, decodePods } from '../src/core/pairing/choose-pair.js';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
-import type { Stage } from './dialects/dialect.js';
 import type { ServerView } from './directory.js';
 import type { Job } from './job.js';
 import { answerOutcome, type Outcome, type Unserved } from './pd-flow.js';
 import { askedBy, attemptsOf, type Room } from './room.js';
 import { routerErrors } from './router-errors.js';
-
-/** Nothing is held elsewhere for a whole request: an abort is enough at any time. */
-const abortAlways: Readonly<Record<Stage, 'abort'>> = {
-  'during-prefill': 'abort',
-  'between-legs': 'abort',
-  'during-decode': 'abort',
-};
 
 /** Pods that compute prompt and answer themselves: those of no role first, else decode pods, which can do both. */
 export function wholePods({ candidates }: ServerView): readonly Endpoint[] {
@@ -39,7 +31,8 @@ export async function servePlain(room: Room, job: Job, pods: readonly Endpoint[]
 async function attemptPlain(room: Room, job: Job, pod: Endpoint, { promptBytes }: Asked): Promise<Outcome> {
   const place = room.load.reserve(pod, pod, promptBytes);
   try {
-    const leg = { leg: 'plain', endpoint: pod, body: job.body, again: true, whenClientLeaves: abortAlways } as const;
+    // Nothing is held elsewhere for a whole request: it may be aborted at any time.
+    const leg = { leg: 'plain', endpoint: pod, body: job.body, again: true, graceMs: undefined } as const;
     const end = await runAnswerLeg(room, job, leg);
     if (end.kind === 'streamed') room.prefix.learn(job.hashes, pod.uid);
     return answerOutcome(room, job, pod, { end, leg: 'plain' });

@@ -2,6 +2,7 @@ import type { Pair } from '../src/core/pairing/choose-pair.js';
 import { Collector, type EngineAnswer } from './collect.js';
 import type { Dialect, Handover } from './dialects/dialect.js';
 import { EngineFailure } from './engine/failure.js';
+import type { Call } from './engine/pool.js';
 import { closeLeg, type Job, openLeg } from './job.js';
 import { JsonError } from './json-cursor.js';
 import { deadlinesOf, type Room } from './room.js';
@@ -31,7 +32,8 @@ export async function runPrefill(room: Room, job: Job, dialect: Dialect, pair: P
   }
 }
 
-function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<EngineAnswer> {
+async function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<EngineAnswer> {
+  if (job.answer.clientLeft) throw new EngineFailure('connect', 'aborted', 'the client left');
   const body = dialect.prefill(job.body).parts();
   const size = body.reduce((sum, part) => sum + part.length, 0);
   const collector = new Collector(largestAnswer);
@@ -40,11 +42,31 @@ function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promis
   const call = room.pool.request(pair.prefill, { head, body, deadlines }, collector, true);
   collector.onTooLarge = () => call.abort('the answer is too large');
   job.answer.onLeave(() => {
-    // Once the engine answers, the prompt is computed and its KV held: only a delivered decode leg frees it.
-    const isComputed = collector.headSeen && dialect.whenClientLeaves['between-legs'] === 'deliver-then-abort';
-    if (!isComputed) call.abort('the client left');
+    if (dialect.whenClientLeaves['during-prefill'] === 'abort') call.abort('the client left');
+    else leave(room, call, collector);
   });
   return collector.answer;
+}
+
+/**
+ * The client is gone. An engine that lacks a part of the request has computed nothing. One that has it all may hold the KV
+ * already, with its answer on the way, and nothing but a delivered decode leg frees that: so the one token may end. A
+ * prompt that takes longer than the bound is given up; that its abort meets the end of the computation is then unlikely.
+ */
+function leave({ limits, metrics }: Room, call: Call, collector: Collector): void {
+  if (!call.delivered) {
+    metrics.abandoned('prefill', 'unsent');
+    call.abort('the client left');
+    return;
+  }
+  const giveUp = () => {
+    if (collector.headSeen) return; // the rest of the answer has the limit of every answer
+    metrics.abandoned('prefill', 'aborted');
+    call.abort(`the client left, and no answer came within ${limits.abandonedMs / 1000} s`);
+  };
+  const timer = setTimeout(giveUp, limits.abandonedMs);
+  const clear = () => clearTimeout(timer);
+  void collector.answer.then(clear, clear);
 }
 
 function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {

@@ -34,7 +34,6 @@ export interface RelayOptions {
 export class Relay implements Exchange {
   readonly end: Promise<RelayEnd>;
   readonly watch = new AnswerWatch();
-  headSeen = false;
   /** When the first byte of content came; undefined before. */
   firstAt: number | undefined;
   readonly #options: RelayOptions;
@@ -55,17 +54,20 @@ export class Relay implements Exchange {
     });
   }
 
+  /** The client has got the first byte. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
   attach(call: Call): void {
     this.#call = call;
   }
 
   onHead(head: ResponseHead): void {
-    this.headSeen = true;
     this.#head = head;
     const { framing, status } = head;
     this.#holds =
       status >= 400 || (framing.by === 'length' && framing.bytes <= this.#options.holdUpTo) || framing.by === 'nothing';
-    if (this.#options.answer.clientLeft) this.#call?.abort('the client left');
   }
 
   onBody(payload: Buffer, framed: Buffer): void {
@@ -107,6 +109,10 @@ export class Relay implements Exchange {
 
   #forward(payload: Buffer, framed: Buffer): void {
     if (this.#over) return;
+    if (this.#options.answer.clientLeft) {
+      this.#call?.abort('the client left');
+      return;
+    }
     const why = this.#head && this.#head.status < 400 ? this.watch.look(payload) : undefined;
     if (why !== undefined) {
       this.#gaveUp(why);

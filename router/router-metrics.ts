@@ -31,6 +31,11 @@ export class RouterMetrics {
   readonly #whole = new Counts('tandem_router_not_disaggregated_total', 'Requests sent whole to one pod, by reason', [
     'reason',
   ]);
+  readonly #abandoned = new Counts(
+    'tandem_router_abandoned_total',
+    'Legs that engines could hold KV for when their client left, by how they ended',
+    ['leg', 'outcome'],
+  );
   readonly #tokens = new Counts('tandem_router_tokens_total', 'Tokens as engines reported them', ['model', 'kind']);
   readonly #dialects: Gauge<'model_server' | 'dialect' | 'from'>;
   readonly #known = new Map<string, { model_server: string; dialect: string; from: string }>();
@@ -42,7 +47,7 @@ export class RouterMetrics {
       'from',
     ]);
     const counted = [this.#requests, this.#duration, this.#legs, this.#legDuration, this.#pairs];
-    const rare = [this.#fallbacks, this.#repairs, this.#whole, this.#tokens];
+    const rare = [this.#fallbacks, this.#repairs, this.#whole, this.#abandoned, this.#tokens];
     metrics.addSource(() => [...counted, ...rare].map((family) => family.render()).join(''));
   }
 
@@ -67,6 +72,10 @@ export class RouterMetrics {
 
   repair(what: string): void {
     this.#repairs.add(1, what);
+  }
+
+  abandoned(leg: 'prefill' | 'decode', outcome: string): void {
+    this.#abandoned.add(1, leg, outcome);
   }
 
   notDisaggregated(reason: string): void {

@@ -13,6 +13,12 @@ export interface Missing {
 
 export type Stage = 'during-prefill' | 'between-legs' | 'during-decode';
 
+/**
+ * What becomes of a call to an engine whose client is gone. `finish-then-deliver`: it may end within a bound, and decode
+ * gets what it hands over. `deliver-then-abort`: the engine gets the whole request and a moment to take it in.
+ */
+export type OnLeave = 'abort' | 'finish-then-deliver' | 'deliver-then-abort';
+
 /** How one connector's engines are spoken to. It knows bodies, no sockets; the engine room knows sockets, no connector. */
 export interface Dialect {
   readonly name: string;
@@ -23,7 +29,7 @@ export interface Dialect {
   handover(answer: SplicedBody, pair: Pair): Handover | Missing;
   /** Without a handover decode computes the prompt itself. */
   decode(request: SplicedBody, handover: Handover | undefined): SplicedBody;
-  readonly whenClientLeaves: Readonly<Record<Stage, 'abort' | 'deliver-then-abort'>>;
+  readonly whenClientLeaves: Readonly<Record<Stage, OnLeave>>;
 }
 
 export const missing = (what: string): Missing => ({ missing: what });

@@ -18,7 +18,12 @@ export const nixlPull: Dialect = {
     return reachable(text, pair);
   },
   decode: (request, handover) => (handover ? request.with({ kv_transfer_params: handover.value }) : request),
-  whenClientLeaves: { 'during-prefill': 'abort', 'between-legs': 'deliver-then-abort', 'during-decode': 'abort' },
+  // An engine ignores an abort of what it has just computed, and then holds the blocks until their lease ends.
+  whenClientLeaves: {
+    'during-prefill': 'finish-then-deliver',
+    'between-legs': 'deliver-then-abort',
+    'during-decode': 'deliver-then-abort',
+  },
 };
 
 /**

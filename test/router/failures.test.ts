@@ -419,7 +419,7 @@ t.test('decode', async (t) => {
 });
 
 t.test('a client that leaves', async (t) => {
-  t.test('during prefill: prefill is aborted at once, decode is not called', async (t) => {
+  t.test('during prefill: it may end within the bound, then it is aborted; decode is not called', async (t) => {
     const { lab, p, asked } = await scene(t, { prefill: [() => undefined], decode: [decodeOk] });
     const client = connectClient(lab.port, post(ask, 'x-request-id: left-1\r\n'));
     const leg = await p[0]?.arrived(0);
@@ -431,6 +431,7 @@ t.test('a client that leaves', async (t) => {
       legs: [{ leg: 'prefill', outcome: 'aborted' }],
     });
     t.equal(asked(), 'p0');
+    t.match(await lab.metrics.render(), /abandoned_total\{leg="prefill",outcome="aborted"\} 1/);
   });
 
   t.test('between the legs: decode gets its handover, and is then aborted', async (t) => {

@@ -126,7 +126,7 @@ export async function routerLab(
       metrics,
       clock: systemClock,
       random: () => 0,
-      limits: { avoidMs: 0, drainMs: 2000, deliverMs: 50, ...limits },
+      limits: { avoidMs: 0, drainMs: 2000, deliverMs: 50, abandonedMs: 50, ...limits },
       accessLog: log.write,
     },
     abort.signal,
