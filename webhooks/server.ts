@@ -1,6 +1,6 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import { describeError, TandemError } from '../src/base/errors.js';
 import { answerProbe, type ProbeState } from '../src/server/probes.js';
 import { type Decision, refuse } from './decision.js';
@@ -25,7 +25,7 @@ export interface ServerOptions {
 }
 
 /** Two objects of 3 MB, the largest that etcd takes, and their envelope. */
-const bodyLimit = 7 * 1024 * 1024;
+const bodyLimit = '7mb';
 /** Below the 10 s that the configurations give a review, so that a slow body never outlives its caller. */
 const defaultRequestTimeout = 9_000;
 
@@ -42,7 +42,7 @@ export function createWebhookServer(options: ServerOptions): Server {
       maxHeaderSize: 16_384,
       handshakeTimeout: 5_000,
     },
-    listener(options),
+    createApp(options),
   );
   // Longer than the 90 s that Go's client keeps an idle connection, so that we never close one as it is used again.
   server.keepAliveTimeout = 100_000;
@@ -50,73 +50,48 @@ export function createWebhookServer(options: ServerOptions): Server {
   return server;
 }
 
-/** Node's own server: three probes and seven paths need no framework, which costs each review more than expanding a pod does. */
-function listener(options: ServerOptions): RequestListener {
-  const webhooks = new Map(options.webhooks.map((webhook) => [webhook.path, webhook]));
-  return (request, response) => {
-    if (answerProbe(request, response, options.probes)) return;
-    const path = request.url?.split('?')[0] ?? '';
-    answer(webhooks, path, request, response, options).catch((error: unknown) =>
-      answerError(error, webhooks.get(path), response, options),
+function createApp(options: ServerOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use((request, response, next) => {
+    if (!answerProbe(request, response, options.probes)) next();
+  });
+  const known = options.webhooks.map(({ path }) => path).join(', ');
+  for (const webhook of options.webhooks) {
+    app.post(webhook.path, requireJson, express.raw({ type: () => true, limit: bodyLimit }), (request, response) =>
+      review(webhook, request, response, options),
     );
-  };
+    app.all(webhook.path, (request) => {
+      throw reviewErrors('not-post', { method: request.method });
+    });
+  }
+  app.use((request) => {
+    throw reviewErrors('unknown-path', { path: request.path.slice(0, 100), known });
+  });
+  app.use(answerError(options));
+  return app;
 }
 
-async function answer(
-  webhooks: ReadonlyMap<string, Webhook>,
-  path: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-  options: ServerOptions,
-): Promise<void> {
-  const webhook = webhooks.get(path);
-  const known = [...webhooks.keys()].join(', ');
-  if (!webhook) throw reviewErrors('unknown-path', { path: path.slice(0, 100), known });
-  if (request.method !== 'POST') throw reviewErrors('not-post', { method: request.method ?? '' });
-  requireJson(request);
-  await review(webhook, await bodyOf(request), response, options);
-}
-
-function requireJson({ headers }: IncomingMessage): void {
-  const type = headers['content-type'] ?? '';
+function requireJson(request: Request, _response: Response, next: () => void): void {
+  const type = request.headers['content-type'] ?? '';
   if (type.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
     throw reviewErrors('wrong-content-type', { type: type.slice(0, 100) });
   }
-}
-
-/** The whole body; rejects as soon as it is too large, and when the sender leaves before its end. */
-function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const tooLarge = () => reviewErrors('body-too-large', { limit: '7mb' });
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let size = 0;
-    if (Number(request.headers['content-length'] ?? 0) > bodyLimit) return reject(tooLarge());
-    request.on('data', (piece: Buffer) => {
-      size += piece.length;
-      if (size <= bodyLimit) {
-        pieces.push(piece);
-        return;
-      }
-      pieces.length = 0;
-      request.pause();
-      reject(tooLarge());
-    });
-    request.on('end', () => resolve(pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)));
-    request.on('error', reject);
-  });
+  next();
 }
 
 async function review(
   webhook: Webhook,
-  body: Buffer,
-  response: ServerResponse,
+  request: Request,
+  response: Response,
   { observer }: ServerOptions,
 ): Promise<void> {
-  const asked = readReview(body);
+  const asked = readReview(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
   const started = performance.now();
   const decision = await decideSafely(webhook, asked);
   observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
-  send(response, 200, 'application/json; charset=utf-8', JSON.stringify(answerReview(asked.uid, decision)));
+  response.status(200).json(answerReview(asked.uid, decision));
 }
 
 /** A bug in a rule must neither crash the process nor let the API server guess: it is a refusal with code 500. */
@@ -133,27 +108,28 @@ async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<D
   }
 }
 
-/** A metric label must be bounded, and a path is the sender's choice: what is no webhook of ours counts as `other`. */
-function answerError(
-  error: unknown,
-  webhook: Webhook | undefined,
-  response: ServerResponse,
-  { observer }: ServerOptions,
-): void {
-  const known = knownError(error);
-  observer.malformed(webhook?.name ?? 'other', known.code, known.message);
-  if (response.headersSent || response.destroyed) return;
-  // What is left of a body that was refused is not read: the connection ends with the answer.
-  response.setHeader('connection', 'close');
-  send(response, known.status, 'text/plain; charset=utf-8', `${known.code}: ${known.message}\n`);
-}
-
-function send(response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
-  response.end(text);
+/** Express finds an error handler by its four parameters. */
+function answerError(options: ServerOptions): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const known = knownError(error);
+    options.observer.malformed(webhookOf(request.path, options.webhooks), known.code, known.message);
+    if (response.headersSent || response.destroyed) return next(error);
+    // What is left of a body that was refused is not read: the connection ends with the answer.
+    response
+      .status(known.status)
+      .set('connection', 'close')
+      .type('text/plain')
+      .send(`${known.code}: ${known.message}\n`);
+  };
 }
 
 function knownError(error: unknown): TandemError {
   if (error instanceof TandemError) return error;
+  const type = typeof error === 'object' && error !== null && 'type' in error ? String(error.type) : '';
+  if (type === 'entity.too.large') return reviewErrors('body-too-large', { limit: bodyLimit }, error);
   return reviewErrors('not-readable', { why: describeError(error).slice(0, 200) }, error);
 }
+
+/** A metric label must be bounded, and a path is the sender's choice. */
+const webhookOf = (path: string, webhooks: readonly Webhook[]): string =>
+  webhooks.find((webhook) => webhook.path === path)?.name ?? 'other';
