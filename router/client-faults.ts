@@ -53,13 +53,21 @@ export class ClientFaults {
     }
     this.#ending.add(socket);
     const answer = this.#latest.get(socket);
-    if (!answer || answer.writableFinished) refuse(socket, known[error.code ?? ''] ?? illegal(error));
-    else if (answer.req.complete) endAfter(answer, socket);
-    // The request itself is broken: it is refused, unless its answer has begun or another one comes before it.
-    else if (answer.headersSent || answer.socket === null) socket.destroy();
-    else refuse(socket, known[error.code ?? ''] ?? illegal(error));
+    if (answer && !answer.writableFinished) endOpen(answer, socket, error);
+    else refuse(socket, refusalOf(error));
   }
 }
+
+function endOpen(answer: ServerResponse, socket: Socket, error: NodeJS.ErrnoException): void {
+  if (answer.req.complete) endAfter(answer, socket);
+  else if (isTaken(answer)) socket.destroy();
+  else refuse(socket, refusalOf(error));
+}
+
+const refusalOf = (error: NodeJS.ErrnoException): Refusal => known[error.code ?? ''] ?? illegal(error);
+
+/** A broken request cannot be refused once its answer has begun, or while another one comes before it. */
+const isTaken = ({ headersSent, socket }: ServerResponse): boolean => headersSent || socket === null;
 
 /** Says why, and closes; what still comes from the client is thrown away. */
 export function refuse(socket: Socket, refusal: Refusal, headers = ''): void {

@@ -100,7 +100,7 @@ const mediaType = (contentType: string): string => (contentType.split(';')[0] ??
 function note(seen: Seen, name: string, value: string): boolean {
   switch (name) {
     case 'content-length':
-      if (seen.length !== undefined && seen.length !== value) throw new ProtocolError('two different content-lengths');
+      if (seen.length !== undefined) throw new ProtocolError('two content-lengths');
       if (!/^\d{1,15}$/.test(value)) throw new ProtocolError('content-length is not a number');
       seen.length = value;
       return false;
