@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { ClientFaults, refuse } from './client-faults.js';
+import { ConnectionGate } from './connection-gate.js';
 import type { Limits } from './limits.js';
 
 /** The server that clients talk to. Node's own parser is the floor of strictness; `onRequest` gets what it lets pass. */
@@ -17,8 +18,31 @@ export function createHttpServer(limits: Limits, onRequest: RequestListener): Se
   server.on('connect', (_request, socket) => refuse(socket as Socket, noTunnel));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => faults.onError(error, socket as Socket));
   server.maxConnections = limits.connections;
+  guard(server, limits);
   return server;
 }
+
+/** A connection too many is refused before Node takes a parser for it. */
+function guard(server: Server, { connectionsPerClient }: Limits): void {
+  const gate = new ConnectionGate(connectionsPerClient);
+  const accept = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    if (!gate.admits(socket)) {
+      socket.resume();
+      refuse(socket, tooManyConnections, 'retry-after: 1\r\n');
+      return;
+    }
+    for (const listener of accept) listener.call(server, socket);
+  });
+}
+
+const tooManyConnections = {
+  status: 429,
+  reason: 'Too Many Requests',
+  code: 'too-many-connections',
+  message: 'this client has too many open connections; close some, or use them again',
+};
 
 const noTunnel = {
   status: 501,

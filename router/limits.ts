@@ -6,6 +6,8 @@ export interface Limits {
   /** All bodies that are held at one moment. */
   readonly bodyBytesInFlight: number;
   readonly connections: number;
+  /** Of one client address. A gateway is one client. */
+  readonly connectionsPerClient: number;
   /** From the first byte of a request to its last. */
   readonly requestMs: number;
   readonly connectMs: number;
@@ -38,6 +40,7 @@ export const defaultLimits: Limits = {
   requestsInFlight: 20_000,
   bodyBytesInFlight: 1024 * 1024 * 1024,
   connections: 50_000,
+  connectionsPerClient: 25_000,
   requestMs: 60_000,
   connectMs: 3000,
   prefillMs: 300_000,

@@ -132,3 +132,18 @@ t.test('bodies that arrive at once and are together too large', async (t) => {
   t.match(await after.text, /^HTTP\/1\.1 200 /, 'and give their room back');
   await nothingIsLeft(t, lab.running, engine);
 });
+
+t.test('a client with too many connections is refused on the next one, until it closes one', async (t) => {
+  const { engine, lab } = await scene(t, ok, { connectionsPerClient: 2 });
+  const first = talk(lab.port, post(ask));
+  const second = talk(lab.port, post(ask));
+  await until(() => engine.requests.length === 2);
+  const third = await talk(lab.port, post(ask)).text;
+  t.match(third, /^HTTP\/1\.1 429 [\s\S]*retry-after: 1[\s\S]*"too-many-connections"/);
+  t.equal(engine.requests.length, 2, 'no engine hears of it');
+  first.socket.end();
+  await first.text;
+  t.match(await talk(lab.port, post(ask, 'connection: close\r\n')).text, /^HTTP\/1\.1 200 /);
+  second.socket.destroy();
+  await nothingIsLeft(t, lab.running, engine);
+});
