@@ -71,8 +71,9 @@ control-plane: ## Build etcd, kube-apiserver, scheduler, controller-manager and 
 mutate: build ## Mutation score of the rules and the expansion (hours); a part: FILES=dist/src/core/checks/route-rules.js
 	@$(BIN)/stryker run $(if $(FILES),--mutate $(FILES))
 
-.PHONY: bench
-bench: build ## Measure the router beside one plain nginx hop, as a ratio
+.PHONY: bench bench-router
+bench: bench-router
+bench-router: build ## Measure the router beside one plain nginx hop, as a ratio
 	@node dist/bench/router.js
 
 .PHONY: bench-admission
