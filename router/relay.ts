@@ -81,7 +81,9 @@ export class Relay implements Exchange {
     if (this.#over || !this.#head) return;
     if (this.#holds) {
       const { status, headers, contentType } = this.#head;
-      const body = Buffer.concat(this.#held.map(({ payload }) => payload));
+      const [first] = this.#held;
+      const body =
+        this.#held.length === 1 && first ? first.payload : Buffer.concat(this.#held.map(({ payload }) => payload));
       this.#finish({ kind: 'answered', answer: { status, headers, contentType, body } });
       return;
     }

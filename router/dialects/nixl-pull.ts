@@ -5,12 +5,13 @@ import { type Dialect, type Handover, missing, oneTokenNoStream } from './dialec
 const askForHandover = new RawJson(
   '{"do_remote_decode":true,"do_remote_prefill":false,"remote_engine_id":null,"remote_block_ids":null,"remote_host":null,"remote_port":null}',
 );
+const prefillEdits = { ...oneTokenNoStream, kv_transfer_params: askForHandover };
 
 /** NIXL pull, also MooncakeConnectorV1: prefill first; its answer carries what decode must pull. pd-protocols A.1, A.3 */
 export const nixlPull: Dialect = {
   name: 'nixl-pull',
   order: 'prefill-then-decode',
-  prefill: (request) => request.with({ ...oneTokenNoStream, kv_transfer_params: askForHandover }),
+  prefill: (request) => request.with(prefillEdits),
   reads: ['kv_transfer_params'],
   handover: (answer, pair) => {
     const text = answer.text('kv_transfer_params');
