@@ -14,6 +14,7 @@ import type { Logger } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { Announcer } from './announce.js';
 import { controllerMetrics } from './controller-metrics.js';
+import { controllerErrors } from './errors.js';
 import { Memory } from './memory.js';
 import { Observer } from './observe.js';
 import { keyOf } from './ownership.js';
@@ -39,7 +40,7 @@ export interface ControllerOptions {
   readonly clock?: Clock;
   /** Where probes and metrics are served; not at all when absent. */
   readonly address?: Address;
-  /** ModelServings worked on at once; default 8. */
+  /** ModelServings worked on at once, 1 or more; default 8. */
   readonly workers?: number;
   /** Only this namespace; all when absent. */
   readonly namespace?: string;
@@ -47,14 +48,23 @@ export interface ControllerOptions {
   readonly leaderElection?: boolean | LeaderElectionOptions;
 }
 
+const defaultWorkers = 8;
+
 export async function startController(options: ControllerOptions, signal: AbortSignal): Promise<Running> {
+  const { workers = defaultWorkers } = options;
+  if (!Number.isSafeInteger(workers) || workers < 1) throw controllerErrors('bad-workers', { value: workers });
   const control = new AbortController();
   const stopOnAbort = () => void stop();
+  let notReady = (): string | undefined => 'starting';
+  // Listens before it watches: an address that is taken leaves nothing open.
+  const server =
+    options.address &&
+    (await startProbeServer(options.address, { notReady: () => notReady(), metrics: options.metrics }));
   const assembled = assemble(options, control.signal);
-  const { watches, notReady, finished } = assembled;
+  const { watches, finished } = assembled;
+  notReady = assembled.notReady;
   const ready = watches.synced.then(() => undefined);
   ready.catch(() => undefined); // for whoever awaits it; a stop before the first list is no failure
-  const server = options.address && (await startProbeServer(options.address, { notReady, metrics: options.metrics }));
   let stopping: Promise<void> | undefined;
   const stop = () => {
     stopping ??= (async () => {
@@ -99,7 +109,7 @@ function assemble(options: ControllerOptions, signal: AbortSignal): Assembled {
   const work = async (until: AbortSignal): Promise<void> => {
     await watches.synced;
     if (until.aborted) return;
-    term = startTerm(parts, watches, { workers: options.workers ?? 8, logger, signal: until });
+    term = startTerm(parts, watches, { workers: options.workers ?? defaultWorkers, logger, signal: until });
     await term.ended;
     term = undefined;
   };

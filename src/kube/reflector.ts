@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type Instant, systemClock } from '../base/clock.js';
-import { describeError } from '../base/errors.js';
+import { describeError, TandemError } from '../base/errors.js';
 import type { Logger } from '../telemetry/log.js';
 import { type Backoff, fullJitter } from './backoff.js';
 import type { KubeClient, ListOptions, RawObject } from './client.js';
@@ -34,7 +34,7 @@ export interface Reflector<T extends RawObject> extends ObjectStore<T> {
   readonly lastActivity: Instant | undefined;
   /** Complete lists fetched so far. */
   readonly lists: number;
-  /** Resolves when the loop has ended after the signal. */
+  /** Resolves when the loop has ended: after the signal, or when the client was stopped. */
   readonly stopped: Promise<void>;
 }
 
@@ -59,6 +59,8 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
   #version: string | undefined;
   #failures = 0;
   #announcedMissing = false;
+  /** Set when the client was stopped: no request can follow. */
+  #ended: unknown;
 
   constructor(client: KubeClient, resource: Resource, options: ReflectorOptions<T>) {
     super({ logger: options.logger });
@@ -79,14 +81,16 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    while (!signal.aborted) {
+    while (!signal.aborted && this.#ended === undefined) {
       const begun = this.#clock.now();
       await Promise.race([this.#round(), aborted]);
       // A watch that lived long was healthy, however it ended; one event in a short life proves nothing.
       this.#failures = this.#clock.now() - begun >= healthyAfter ? 0 : this.#failures + 1;
-      if (this.#failures > 0) await pause(this.#backoff(this.#failures - 1), signal);
+      if (this.#failures > 0 && this.#ended === undefined) await pause(this.#backoff(this.#failures - 1), signal);
     }
-    this.fail(signal.reason);
+    if (this.#ended)
+      this.#options.logger.info({ resource: this.#resource.plural }, 'the client was stopped: the watch ends');
+    this.fail(this.#ended ?? signal.reason);
   }
 
   async #round(): Promise<void> {
@@ -95,7 +99,8 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
       await this.#watchOnce();
     } catch (error) {
       if (this.#options.signal.aborted) return;
-      this.#report(error);
+      if (isClientClosed(error)) this.#ended = error;
+      else this.#report(error);
       if (isGone(error) || isNotFound(error)) this.#version = undefined;
     }
   }
@@ -149,6 +154,8 @@ class ListAndWatch<T extends RawObject> extends ObjectMap<T> implements Reflecto
     logger[isGone(error) ? 'info' : 'warn'](what, 'list or watch ended; it is taken up again');
   }
 }
+
+const isClientClosed = (error: unknown): boolean => error instanceof TandemError && error.code === 'client-closed';
 
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   try {

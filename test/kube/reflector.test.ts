@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import type { RawObject } from '../../src/kube/client.js';
+import { connectCluster } from '../../src/kube/http-client.js';
 import { type Reflector, type ReflectorOptions, startReflector } from '../../src/kube/reflector.js';
 import { pods } from '../../src/kube/resources.js';
 import { silentLogger } from '../../src/telemetry/log.js';
@@ -205,4 +206,30 @@ t.test('abort before the first list ends everything', async (t) => {
   const store = startReflector(api.client, pods, { signal: control.signal, logger: silentLogger });
   control.abort(new Error('enough'));
   await t.rejects(store.synced, { message: 'enough' });
+});
+
+t.test('a client that is stopped ends the watch, whose own signal nobody gave', async (t) => {
+  const { connection } = await rawApi(t, (request, response) => {
+    if (isWatch(request)) response.write(event('BOOKMARK', { metadata: { resourceVersion: '2' } }));
+    else json(response, 200, list(1, [pod('a', 1)]));
+  });
+  const stop = new AbortController();
+  const client = connectCluster(connection, { signal: stop.signal, userAgent: 'test' });
+  const signal = new AbortController().signal;
+  const said: unknown[] = [];
+  const logger = Object.assign(Object.create(silentLogger) as typeof silentLogger, {
+    warn: (...line: unknown[]) => said.push(line),
+  });
+  const store = startReflector(client, pods, { signal, logger, backoff: () => 1 });
+  await store.synced;
+  stop.abort();
+  await store.stopped;
+  t.strictSame(said, [], 'which is no fault to warn of');
+  t.strictSame(
+    store.list().map(({ metadata }) => metadata.name),
+    ['a'],
+  );
+  const late = startReflector(client, pods, { signal, logger, backoff: () => 1 });
+  await t.rejects(late.synced, { code: 'client-closed' });
+  await late.stopped;
 });
