@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The one binary. Each command is its own file, imported only when it is asked for, so that help and errors are instant. */
 import { readFileSync } from 'node:fs';
-import { Argument, Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { logLevels } from '../telemetry/log.js';
 import { applyConfigFile } from './config-file.js';
 import { reportFailure } from './failure.js';
@@ -26,6 +26,11 @@ const certDir = () =>
   );
 const injectCaFrom = () =>
   new Option('--inject-ca-from <namespace/certificate>', "leave the webhook's caBundle to cert-manager");
+const workers = () =>
+  new Option('--workers <count>', 'ModelServings reconciled at once (else 8)').argParser((value) => {
+    if (/^[1-9]\d{0,5}$/.test(value)) return value;
+    throw new InvalidArgumentError('bad-workers: write a whole number, 1 or more.');
+  });
 const metricsListen = (fallback: string) =>
   new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
 
@@ -138,7 +143,11 @@ function addController(root: Command): void {
     .description('turns ModelServings into pods, services and status')
     .addOption(listen('0.0.0.0:9081'))
     .option('--leader-elect', 'run only while holding the Lease, for two replicas or more')
-    .option('--workers <count>', 'ModelServings reconciled at once', '4')
+    .option(
+      '--leader-elect-namespace <namespace>',
+      'where the Lease is (else the own namespace in a cluster, else tandem-system)',
+    )
+    .addOption(workers())
     .addOption(kubeconfig())
     .addOption(config())
     .addOption(logLevel())
@@ -179,6 +188,7 @@ function addAll(root: Command): void {
     .option('--webhook-listen <host:port>', 'admission', '0.0.0.0:9443')
     .option('--controller-listen <host:port>', "controller's probes and metrics", '0.0.0.0:9081')
     .option('--extender-listen <host:port>', 'scheduler extender', '127.0.0.1:9600')
+    .addOption(workers())
     .addOption(listen('0.0.0.0:8080'))
     .addOption(metricsListen('0.0.0.0:9090'))
     .option('--url <url>', 'register the webhook by URL instead of by Service')

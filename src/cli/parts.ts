@@ -90,7 +90,7 @@ export interface ControllerPartOptions extends Common {
   readonly client: KubeClient;
   readonly workers?: number;
   /** Works only while holding the Lease: namespace of the Lease, and a name that is unique per process. */
-  readonly leaderElection?: { readonly namespace: string; readonly identity: string };
+  readonly leaderElection?: { readonly namespace?: string; readonly identity: string };
 }
 
 export function controllerPart(options: ControllerPartOptions, signal: AbortSignal): Promise<Running> {

@@ -40,6 +40,8 @@ export interface Connection {
   readonly insecure: boolean;
   /** Namespace of the context or of the service account. */
   readonly namespace: string;
+  /** Namespace that this process itself runs in, when it runs in the cluster. */
+  readonly podNamespace?: string;
   /** Where this was read, for messages. */
   readonly source: string;
   headers(): Promise<Record<string, string>>;
@@ -86,6 +88,7 @@ async function fromServiceAccount(folder: string, host: string, port: string): P
     servername: undefined,
     insecure: false,
     namespace: namespace.trim(),
+    podNamespace: namespace.trim(),
     source: folder,
     async headers() {
       // The kubelet replaces the token well before it expires; once a minute is often enough.

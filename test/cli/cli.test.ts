@@ -53,6 +53,9 @@ t.test('wrong usage exits with 2 and says how to get help', async (t) => {
     ['check', '--bogus'],
     ['router', '--log-level', 'loud'],
     ['check', '-f', 'x', '-o', 'xml'],
+    ['controller', '--workers', '0'],
+    ['controller', '--workers', 'many'],
+    ['all', '--workers', '-1'],
     ['demo', 'tpu'],
   ]) {
     const { code, stderr } = await tandem(args);

@@ -7,6 +7,7 @@ export interface Options {
   readonly webhookListen: string;
   readonly controllerListen: string;
   readonly extenderListen: string;
+  readonly workers?: string;
   readonly listen: string;
   readonly metricsListen: string;
   readonly url?: string;
@@ -22,11 +23,19 @@ export interface Options {
 export function run(options: Options): Promise<number> {
   return serve(async (signal) => {
     const { client } = await openCluster('all', options.kubeconfig, signal);
-    const { logLevel } = options;
+    const { logLevel, workers } = options;
     // The webhook comes first: what the controller creates is completed by it.
     const webhook = await webhookPart({ ...options, client, listen: options.webhookListen }, signal);
     announce('webhook', webhook, 'https');
-    const controller = await controllerPart({ client, listen: options.controllerListen, logLevel }, signal);
+    const controller = await controllerPart(
+      {
+        client,
+        listen: options.controllerListen,
+        logLevel,
+        ...(workers !== undefined && { workers: Number(workers) }),
+      },
+      signal,
+    );
     announce('controller', controller);
     const extender = await extenderPart({ source: { client }, listen: options.extenderListen, logLevel }, signal);
     announce('extender', extender);
