@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from 'express';
 import { describeError, TandemError } from '../src/base/errors.js';
+import { explainClientErrors } from '../src/server/client-error.js';
 import { answerProbe } from '../src/server/probes.js';
 import type { Logger } from '../src/telemetry/log.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
@@ -19,6 +20,7 @@ export interface ServerOptions {
 /** Names only: 15 000 long node names and a large pod are 5 MB. Whole nodes and Volcano's NodeInfos need more. */
 const namesLimit = '16mb';
 const objectsLimit = '64mb';
+const headerBytes = 16_384;
 
 /** The HTTP server of both schedulers' protocols; not listening yet. */
 export function createExtenderServer(options: ServerOptions): Server {
@@ -44,7 +46,8 @@ export function createExtenderServer(options: ServerOptions): Server {
     throw extenderErrors('unknown-path', { path: request.path });
   });
   app.use(failing(options));
-  const server = createServer(app);
+  const server = createServer({ maxHeaderSize: headerBytes }, app);
+  explainClientErrors(server, headerBytes);
   // Go keeps idle connections for 90 s and does not retry a POST on one that we close first.
   server.keepAliveTimeout = 120_000;
   server.headersTimeout = 125_000;

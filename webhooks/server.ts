@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import { describeError, TandemError } from '../src/base/errors.js';
+import { explainClientErrors } from '../src/server/client-error.js';
 import { answerProbe, type ProbeState } from '../src/server/probes.js';
 import { type Decision, refuse } from './decision.js';
 import { reviewErrors } from './errors.js';
@@ -26,6 +27,7 @@ export interface ServerOptions {
 
 /** Two objects of 3 MB, the largest that etcd takes, and their envelope. */
 const bodyLimit = '7mb';
+const headerBytes = 16_384;
 /** Below the 10 s that the configurations give a review, so that a slow body never outlives its caller. */
 const defaultRequestTimeout = 9_000;
 
@@ -39,11 +41,12 @@ export function createWebhookServer(options: ServerOptions): Server {
       requestTimeout,
       headersTimeout: Math.min(5_000, requestTimeout),
       connectionsCheckingInterval: Math.min(1_000, requestTimeout),
-      maxHeaderSize: 16_384,
+      maxHeaderSize: headerBytes,
       handshakeTimeout: 5_000,
     },
     createApp(options),
   );
+  explainClientErrors(server, headerBytes);
   // Longer than the 90 s that Go's client keeps an idle connection, so that we never close one as it is used again.
   server.keepAliveTimeout = 100_000;
   server.maxConnections = 2_000;

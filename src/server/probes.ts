@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Metrics } from '../telemetry/metrics.js';
+import { explainClientErrors } from './client-error.js';
 import { type Address, listen } from './listen.js';
 
 export interface ProbeState {
@@ -30,14 +31,17 @@ export function answerProbe(request: IncomingMessage, response: ServerResponse, 
   }
 }
 
+const headerBytes = 16_384;
+
 /** A plain HTTP server that answers the three probe paths and 404 for the rest. */
 export async function startProbeServer(
   address: Address,
   state: ProbeState,
 ): Promise<{ address: Address; server: Server; stop: () => Promise<void> }> {
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: headerBytes }, (request, response) => {
     if (!answerProbe(request, response, state)) send(response, 404, 'try /healthz, /readyz or /metrics\n');
   });
+  explainClientErrors(server, headerBytes);
   const bound = await listen(server, address);
   return { address: bound, server, stop: () => closeServer(server) };
 }
