@@ -1,10 +1,14 @@
+import type { Clock, Instant } from '../src/base/clock.js';
 import { describeError } from '../src/base/errors.js';
+import { canonicalJson } from '../src/base/json.js';
 import { isEdited, type WebhookConfiguration, withCaBundle } from '../src/certs/inject.js';
 import type { KubeClient } from '../src/kube/client.js';
 import { startReflector } from '../src/kube/reflector.js';
+import type { Resource } from '../src/kube/resources.js';
 import type { Logger } from '../src/telemetry/log.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
 import { configurationName, configurationsFor, type Reach } from './configurations.js';
+import { Patience } from './patience.js';
 
 export interface RegistrarOptions {
   readonly client: KubeClient;
@@ -17,6 +21,7 @@ export interface RegistrarOptions {
   readonly injectCaFrom?: string;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly clock: Clock;
   /** Milliseconds between attempts while the API server refuses. */
   readonly retryEvery?: number;
 }
@@ -36,11 +41,10 @@ const fieldManager = 'tandem-webhook';
  * Server-side apply, so that labels and annotations of others stay.
  */
 export function keepRegistered(options: RegistrarOptions, signal: AbortSignal): Registrar {
-  const repairs = options.metrics.counter('tandem_webhook_registrations_total', 'Webhook configurations written', [
-    'kind',
-  ]);
+  const write = writerOf(options);
   const watched = configurationsFor(options.reach, options.injectCaFrom).map((registration) => ({
     ...registration,
+    contest: new Contest(options),
     store: startReflector<WebhookConfiguration>(options.client, registration.resource, {
       fieldSelector: `metadata.name=${configurationName}`,
       logger: options.logger,
@@ -55,13 +59,15 @@ export function keepRegistered(options: RegistrarOptions, signal: AbortSignal): 
   });
   const round = async () => {
     const bundle = await options.bundle();
+    const waits: number[] = [];
     for (const one of watched) {
       const wanted = options.injectCaFrom === undefined ? withCaBundle(one.object, bundle) : one.object;
       if (!isEdited(wanted, one.store.get(undefined, configurationName))) continue;
-      await options.client.apply(one.resource, wanted, { fieldManager, force: true });
-      repairs.inc({ kind: one.resource.kind });
-      options.logger.info({ kind: one.resource.kind, name: configurationName }, 'wrote the webhook configuration');
+      const wait = one.contest.pause(wanted, options.clock.now());
+      if (wait > 0) waits.push(wait);
+      else await write(one.resource, wanted).then(() => one.contest.wrote(wanted, options.clock.now()));
     }
+    if (waits.length > 0) return void later(check, Math.min(...waits), signal);
     options.trusted();
     accept();
   };
@@ -71,6 +77,45 @@ export function keepRegistered(options: RegistrarOptions, signal: AbortSignal): 
   // Nobody may be waiting when the process stops before it was ever registered.
   registered.catch((error: unknown) => options.logger.debug({ error: describeError(error) }, 'not registered'));
   return { registered, check, stopped: Promise.all(watched.map(({ store }) => store.stopped)) };
+}
+
+/** Applies a configuration, counts it and says so. */
+function writerOf({ client, metrics, logger }: RegistrarOptions) {
+  const help = 'Webhook configurations written';
+  const repairs = metrics.counter('tandem_webhook_registrations_total', help, ['kind']);
+  return async (resource: Resource, wanted: WebhookConfiguration): Promise<void> => {
+    await client.apply(resource, wanted, { fieldManager, force: true });
+    repairs.inc({ kind: resource.kind });
+    logger.info({ kind: resource.kind, name: configurationName }, 'wrote the webhook configuration');
+  };
+}
+
+/** Tells an edit that is simply undone from a second writer with whom we would write in turns for ever. */
+class Contest {
+  readonly #options: RegistrarOptions;
+  readonly #patience = new Patience();
+  #written = '';
+  #told = false;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+  }
+
+  /** Milliseconds to wait; 0 when what we want has changed since we wrote, as after a rotation. */
+  pause(wanted: WebhookConfiguration, now: Instant): number {
+    return canonicalJson(wanted) === this.#written ? this.#patience.pause(now) : 0;
+  }
+
+  wrote(wanted: WebhookConfiguration, now: Instant): void {
+    const again = canonicalJson(wanted) === this.#written;
+    this.#written = canonicalJson(wanted);
+    if (!again || this.#patience.repaired(now) < 4 || this.#told) return;
+    this.#told = true;
+    this.#options.logger.warn(
+      { name: configurationName },
+      'somebody else writes our webhook configurations again and again; repairs now wait longer each time. Is a second `tandem webhook` with another --url or CA running? Stop one of them',
+    );
+  }
 }
 
 /** One round at a time; a call during a round makes one more follow, and a failed round is tried again after a pause. */

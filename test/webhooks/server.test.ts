@@ -305,7 +305,12 @@ t.test('what is no review is answered with 4xx, a code and what to do', async (t
     ],
     ['GET', call({ path, method: 'GET' }, (out) => out.end()), 405, /use POST/],
     ['another path', send('/mutate/everything', good), 404, /known paths: .*\/mutate\/modelservings/],
-    ['a header bomb', send(path, good, { 'x-bomb': 'x'.repeat(20_000) }), 431, /^$/],
+    [
+      'a header bomb',
+      send(path, good, { 'x-bomb': 'x'.repeat(20_000) }),
+      431,
+      /headers exceed 16384 bytes; send fewer/,
+    ],
   ];
   for (const [what, answer, status, text] of cases) {
     const got = await answer;
