@@ -119,8 +119,13 @@ function note(seen: Seen, name: string, value: string): boolean {
   }
 }
 
-function framingOf(status: number, { length, transferEncoding }: Seen): Framing {
-  if (status < 200 || status === 204 || status === 304) return { by: 'nothing' };
+/** Contradicting lengths are refused also where no body follows: what comes next on the connection is then anybody's guess. */
+function framingOf(status: number, seen: Seen): Framing {
+  const announced = announcedFraming(seen);
+  return status < 200 || status === 204 || status === 304 ? { by: 'nothing' } : announced;
+}
+
+function announcedFraming({ length, transferEncoding }: Seen): Framing {
   if (transferEncoding !== undefined) {
     if (transferEncoding !== 'chunked') throw new ProtocolError(`transfer-encoding ${transferEncoding} is not chunked`);
     if (length !== undefined) throw new ProtocolError('content-length beside transfer-encoding');
