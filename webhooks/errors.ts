@@ -7,6 +7,11 @@ export const reviewErrors = table({
     retryable: false,
     says: (m: { type: string }) => `content type "${m.type}" is not an AdmissionReview; send application/json`,
   },
+  'wrong-encoding': {
+    status: 415,
+    retryable: false,
+    says: (m: { encoding: string }) => `content encoding "${m.encoding}" is not read; send the body as it is`,
+  },
   'body-too-large': {
     status: 413,
     retryable: false,

@@ -1,9 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
-import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express';
 import { describeError, TandemError } from '../src/base/errors.js';
 import { explainClientErrors } from '../src/server/client-error.js';
 import { answerProbe, type ProbeState } from '../src/server/probes.js';
+import { readBody } from './body.js';
 import { type Decision, refuse } from './decision.js';
 import { reviewErrors } from './errors.js';
 import type { Observer } from './observe.js';
@@ -25,8 +26,6 @@ export interface ServerOptions {
   readonly requestTimeout?: number;
 }
 
-/** Two objects of 3 MB, the largest that etcd takes, and their envelope. */
-const bodyLimit = '7mb';
 const headerBytes = 16_384;
 /** Below the 10 s that the configurations give a review, so that a slow body never outlives its caller. */
 const defaultRequestTimeout = 9_000;
@@ -44,7 +43,7 @@ export function createWebhookServer(options: ServerOptions): Server {
       maxHeaderSize: headerBytes,
       handshakeTimeout: 5_000,
     },
-    createApp(options),
+    answering(options),
   );
   explainClientErrors(server, headerBytes);
   // Longer than the 90 s that Go's client keeps an idle connection, so that we never close one as it is used again.
@@ -53,48 +52,48 @@ export function createWebhookServer(options: ServerOptions): Server {
   return server;
 }
 
-function createApp(options: ServerOptions): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.use((request, response, next) => {
-    if (!answerProbe(request, response, options.probes)) next();
-  });
-  const known = options.webhooks.map(({ path }) => path).join(', ');
-  for (const webhook of options.webhooks) {
-    app.post(webhook.path, requireJson, express.raw({ type: () => true, limit: bodyLimit }), (request, response) =>
-      review(webhook, request, response, options),
-    );
-    app.all(webhook.path, (request) => {
-      throw reviewErrors('not-post', { method: request.method });
-    });
-  }
-  app.use((request) => {
-    throw reviewErrors('unknown-path', { path: request.path.slice(0, 100), known });
-  });
-  app.use(answerError(options));
-  return app;
+/** Answers every request: a webhook's path with its decision, a probe, or with what is wrong. */
+function answering(options: ServerOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const byPath = new Map(options.webhooks.map((webhook) => [webhook.path, webhook]));
+  const known = [...byPath.keys()].join(', ');
+  return (request, response) => {
+    const path = pathOf(request);
+    const webhook = byPath.get(path);
+    if (webhook === undefined && answerProbe(request, response, options.probes)) return;
+    const answer = webhook
+      ? review(webhook, request, response, options.observer)
+      : Promise.reject(reviewErrors('unknown-path', { path: path.slice(0, 100), known }));
+    // A metric label must be bounded, and a path is the sender's choice.
+    answer.catch((error: unknown) => answerError(error, response, webhook?.name ?? 'other', options.observer));
+  };
 }
 
-function requireJson(request: Request, _response: Response, next: () => void): void {
-  const type = request.headers['content-type'] ?? '';
-  if (type.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
-    throw reviewErrors('wrong-content-type', { type: type.slice(0, 100) });
-  }
-  next();
-}
+const pathOf = ({ url = '' }: IncomingMessage): string => {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+};
 
 async function review(
   webhook: Webhook,
-  request: Request,
-  response: Response,
-  { observer }: ServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  observer: Observer,
 ): Promise<void> {
-  const asked = readReview(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+  requirePostedJson(request);
+  const asked = readReview(await readBody(request));
   const started = performance.now();
   const decision = await decideSafely(webhook, asked);
   observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
-  response.status(200).json(answerReview(asked.uid, decision));
+  send(response, 200, 'application/json; charset=utf-8', JSON.stringify(answerReview(asked.uid, decision)));
+}
+
+function requirePostedJson({ method = '', headers }: IncomingMessage): void {
+  if (method !== 'POST') throw reviewErrors('not-post', { method });
+  const type = headers['content-type'] ?? '';
+  if (type === 'application/json') return;
+  if (type.split(';')[0]?.trim().toLowerCase() !== 'application/json') {
+    throw reviewErrors('wrong-content-type', { type: type.slice(0, 100) });
+  }
 }
 
 /** A bug in a rule must neither crash the process nor let the API server guess: it is a refusal with code 500. */
@@ -111,28 +110,19 @@ async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<D
   }
 }
 
-/** Express finds an error handler by its four parameters. */
-function answerError(options: ServerOptions): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    const known = knownError(error);
-    options.observer.malformed(webhookOf(request.path, options.webhooks), known.code, known.message);
-    if (response.headersSent || response.destroyed) return next(error);
-    // What is left of a body that was refused is not read: the connection ends with the answer.
-    response
-      .status(known.status)
-      .set('connection', 'close')
-      .type('text/plain')
-      .send(`${known.code}: ${known.message}\n`);
-  };
+function answerError(error: unknown, response: ServerResponse, webhook: string, observer: Observer): void {
+  const { code, message, status } =
+    error instanceof TandemError
+      ? error
+      : reviewErrors('not-readable', { why: describeError(error).slice(0, 200) }, error);
+  observer.malformed(webhook, code, message);
+  if (response.headersSent || response.destroyed) return;
+  // What is left of a body that was refused is not read: the connection ends with the answer.
+  response.setHeader('connection', 'close');
+  send(response, status, 'text/plain; charset=utf-8', `${code}: ${message}\n`);
 }
 
-function knownError(error: unknown): TandemError {
-  if (error instanceof TandemError) return error;
-  const type = typeof error === 'object' && error !== null && 'type' in error ? String(error.type) : '';
-  if (type === 'entity.too.large') return reviewErrors('body-too-large', { limit: bodyLimit }, error);
-  return reviewErrors('not-readable', { why: describeError(error).slice(0, 200) }, error);
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
+  response.end(text);
 }
-
-/** A metric label must be bounded, and a path is the sender's choice. */
-const webhookOf = (path: string, webhooks: readonly Webhook[]): string =>
-  webhooks.find((webhook) => webhook.path === path)?.name ?? 'other';

@@ -303,6 +303,7 @@ t.test('what is no review is answered with 4xx, a code and what to do', async (t
       415,
       /send application\/json/,
     ],
+    ['a packed body', send(path, good, { 'content-encoding': 'gzip' }), 415, /wrong-encoding: .*"gzip".*send the body/],
     ['GET', call({ path, method: 'GET' }, (out) => out.end()), 405, /use POST/],
     ['another path', send('/mutate/everything', good), 404, /known paths: .*\/mutate\/modelservings/],
     [
@@ -323,7 +324,8 @@ t.test('what is no review is answered with 4xx, a code and what to do', async (t
 });
 
 t.test('20 MB are cut off, 3 MB objects are judged, a duplicate key counts once', async (t) => {
-  const { send } = await open(t);
+  const { send, call } = await open(t);
+  const headers = { 'content-type': 'application/json' };
   const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
   const refused = await send('/mutate/modelservings', Buffer.alloc(20_000_000, 0x20)).catch(
     (error: NodeJS.ErrnoException) => error,
@@ -331,6 +333,11 @@ t.test('20 MB are cut off, 3 MB objects are judged, a duplicate key counts once'
   if (refused instanceof Error)
     t.match(refused, { code: /EPIPE|ECONNRESET/ }, 'the connection ends before all of it is sent');
   else t.equal(refused.status, 413);
+  const unannounced = await call({ path: '/mutate/modelservings', method: 'POST', headers }, (out) => {
+    out.write(Buffer.alloc(8_000_000, 0x20));
+  }).catch((error: NodeJS.ErrnoException) => error);
+  if (unannounced instanceof Error) t.match(unannounced, { code: /EPIPE|ECONNRESET/ }, 'no length was announced');
+  else t.equal(unannounced.status, 413, 'no length was announced');
   const metadata = { ...review.request.object.metadata, annotations: { big: 'x'.repeat(3_000_000) } };
   const object = { ...review.request.object, metadata };
   const big = await send(
