@@ -1,97 +1,119 @@
-import { connect, type Socket } from 'node:net';
+import { setTimeout as after } from 'node:timers/promises';
+import { Asker, type Seen, seenNothing, type Target } from './asker.js';
+import { type StreamShape, streamRequest } from './requests.js';
 
+/** Clients at work until `stop`; `seen` counts on. */
 export interface Load {
-  readonly port: number;
-  readonly body: string;
-  readonly connections: number;
-  readonly milliseconds: number;
-  /** Streams are counted by their chunks. */
-  readonly stream: boolean;
+  readonly seen: Seen;
+  stop(): Promise<void>;
 }
 
-export interface Served {
-  readonly requests: number;
-  readonly chunks: number;
-  readonly wrong: number;
-  readonly milliseconds: number;
-}
+const openAll = (target: Target, count: number): Promise<Asker[]> =>
+  Promise.all(Array.from({ length: count }, () => Asker.open(target)));
 
-const done = Buffer.from('data: [DONE]');
-const data = Buffer.from('data: ');
-
-/** Each connection asks, reads the whole answer, checks it, and asks again, until the time is over. */
-export async function runLoad(load: Load): Promise<Served> {
-  const bytes = Buffer.from(
-    `POST /v1/chat/completions HTTP/1.1\r\nhost: router\r\nuser-agent: bench/1\r\nauthorization: Bearer abc\r\ncontent-type: application/json\r\ncontent-length: ${load.body.length}\r\n\r\n${load.body}`,
-  );
-  const counts = { requests: 0, chunks: 0, wrong: 0 };
-  const begun = performance.now();
-  const until = begun + load.milliseconds;
-  const one = load.stream ? streamOnce : wholeOnce;
-  await Promise.all(
-    Array.from({ length: load.connections }, async () => {
-      const socket = await open(load.port);
-      while (performance.now() < until) await one(socket, bytes, counts);
-      socket.destroy();
+/** Each connection asks again as soon as it is answered. Stops between two requests. */
+export async function closedLoop(target: Target, request: Buffer, connections: number): Promise<Load> {
+  const seen = seenNothing();
+  const askers = await openAll(target, connections);
+  let isOver = false;
+  const working = Promise.all(
+    askers.map(async (asker) => {
+      while (!isOver) await asker.whole(request, seen);
     }),
   );
-  return { ...counts, milliseconds: performance.now() - begun };
+  const failure = failureOf(working);
+  return {
+    seen,
+    stop: async () => {
+      isOver = true;
+      await working.catch(() => undefined);
+      for (const asker of askers) asker.close();
+      failure();
+    },
+  };
 }
 
-interface Counts {
-  requests: number;
-  chunks: number;
-  wrong: number;
-}
-
-function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.setNoDelay(true);
-    socket.once('error', reject);
-    socket.once('connect', () => resolve(socket));
+/** Keeps what goes wrong in the meantime, to be thrown when it is asked for. */
+function failureOf(work: Promise<unknown>): () => void {
+  let failed: { readonly error: unknown } | undefined;
+  work.catch((error: unknown) => {
+    failed = { error };
   });
+  return () => {
+    if (failed) throw failed.error;
+  };
 }
 
-function wholeOnce(socket: Socket, bytes: Buffer, counts: Counts): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let got = '';
-    const onData = (more: Buffer) => {
-      got += more.toString('latin1');
-      const end = got.indexOf('\r\n\r\n');
-      if (end < 0) return;
-      const length = Number(/content-length: (\d+)/i.exec(got)?.[1] ?? -1);
-      if (length < 0 || got.length < end + 4 + length) return;
-      socket.off('data', onData);
-      socket.off('close', onClose);
-      counts.requests += 1;
-      if (!got.startsWith('HTTP/1.1 200') || !got.includes('"finish_reason":"stop"')) counts.wrong += 1;
-      resolve();
-    };
-    const onClose = () => reject(new Error(`the connection closed in the middle of an answer: ${got.slice(0, 200)}`));
-    socket.on('data', onData);
-    socket.once('close', onClose);
-    socket.write(bytes);
-  });
+/** Asks so many requests, then ends: V8 optimises the path of a request over the first ten thousand or so. */
+export async function askMany(target: Target, request: Buffer, requests: number): Promise<Seen> {
+  const seen = seenNothing();
+  const askers = await openAll(target, 32);
+  await Promise.all(
+    askers.map(async (asker) => {
+      while (seen.requests < requests) await asker.whole(request, seen);
+    }),
+  );
+  for (const asker of askers) asker.close();
+  return seen;
 }
 
-function streamOnce(socket: Socket, bytes: Buffer, counts: Counts): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let first = true;
-    const onData = (more: Buffer) => {
-      if (first && more.indexOf('HTTP/1.1 200') !== 0) counts.wrong += 1;
-      first = false;
-      for (let at = more.indexOf(data); at >= 0; at = more.indexOf(data, at + 1)) counts.chunks += 1;
-      if (more.indexOf(done) < 0) return;
-      socket.off('data', onData);
-      socket.off('close', onClose);
-      counts.requests += 1;
-      // What is left of this answer, its last chunk, may still be on the way.
-      setTimeout(resolve, 5);
-    };
-    const onClose = () => reject(new Error('the connection closed in the middle of a stream'));
-    socket.on('data', onData);
-    socket.once('close', onClose);
-    socket.write(bytes);
+/**
+ * So many streams at any moment: each connection asks for the next stream when one has ended. The first streams have different
+ * lengths, so that ends and beginnings are spread evenly. Stopping cuts the streams.
+ */
+export async function streaming(target: Target, streams: number, chunks: number, shape: StreamShape): Promise<Load> {
+  const seen = seenNothing();
+  const askers = await openAll(target, streams);
+  const request = streamRequest(chunks, shape);
+  let isOver = false;
+  const working = askers.map(async (asker, i) => {
+    const first = Math.ceil((chunks * (i + 1)) / streams);
+    await asker.stream(streamRequest(first, shape), first, seen);
+    while (!isOver) await asker.stream(request, chunks, seen);
   });
+  const failure = failureOf(Promise.all(working));
+  return {
+    seen,
+    stop: async () => {
+      isOver = true;
+      for (const asker of askers) asker.close();
+      await after(0);
+      failure();
+    },
+  };
+}
+
+/** Milliseconds from asking to the last byte. */
+export interface Timed {
+  readonly seen: Seen;
+  readonly latencies: readonly number[];
+}
+
+/** So many requests each second, whether or not earlier ones are answered. */
+export async function steadyArrival(
+  target: Target,
+  request: Buffer,
+  perSecond: number,
+  milliseconds: number,
+): Promise<Timed> {
+  const seen = seenNothing();
+  const latencies: number[] = [];
+  const free = await openAll(target, 4);
+  const open = new Set<Promise<void>>();
+  const begun = performance.now();
+  const ask = async () => {
+    const asker = free.pop() ?? (await Asker.open(target));
+    const asked = performance.now();
+    await asker.whole(request, seen);
+    latencies.push(performance.now() - asked);
+    free.push(asker);
+  };
+  for (let due = 0; due < milliseconds; due += 1000 / perSecond) {
+    await after(Math.max(0, begun + due - performance.now()));
+    const asking: Promise<void> = ask().finally(() => open.delete(asking));
+    open.add(asking);
+  }
+  await Promise.all(open);
+  for (const asker of free) asker.close();
+  return { seen, latencies };
 }

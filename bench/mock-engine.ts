@@ -1,114 +1,112 @@
 /**
- * Engines that cost as little as they can, so that what is measured is what stands in front of them: one process, one port
- * on several loopback addresses. Prefill legs get a handover; streams get chunks at a steady pace.
+ * Engines that cost as little as they can, so that what is measured is what stands in front of them: one process, one port on
+ * several loopback addresses. Prefill engines answer at once; streams of decode engines get chunks at a steady pace.
  *
- * node mock-engine.js PORT ADDRESS... ; prints `ready`. Settings come with the request: `"chunks":N,"every":MS` in its body.
+ *     node mock-engine.js PORT PREFILL,PREFILL DECODE,DECODE        prints `ready`
+ *
+ * What a request wants stands in its `user` field, which every router passes on: `bench chunks=N every=MS` (` aligned`: all such
+ * streams step in the same millisecond; else they are spread evenly over the period), `bench hold` (one chunk, then silence),
+ * `bench push=BYTES` (as many chunks, as fast as they are taken). Without it the answer is whole.
  */
 import { createServer, type Socket } from 'node:net';
+import { chunkStepper } from './mock-pace.js';
+import { plainAnswer, prefillAnswer, prefillStream, probeAnswer, streamHead, tokenEvent } from './mock-wire.js';
 
-const text = 'The quick brown fox jumps over the lazy dog and keeps on running. ';
-const choices = `"choices":[{"index":0,"message":{"role":"assistant","content":"${text}"},"logprobs":null,"finish_reason":"stop"}]`;
-const usage = '"usage":{"prompt_tokens":100,"total_tokens":120,"completion_tokens":20}';
-const handover =
-  '"kv_transfer_params":{"do_remote_prefill":true,"do_remote_decode":false,"remote_block_ids":[[1,2,3,4,5,6,7,8]],"remote_engine_id":"93d65143-9d8d-4458-9255-c8ab2486bfde","remote_request_id":"chatcmpl-1-8aadca1a","remote_host":"10.0.0.1","remote_port":5600,"tp_size":1}';
-const whole = (body: string): Buffer =>
-  Buffer.from(
-    `HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 01:31:12 GMT\r\nserver: uvicorn\r\ncontent-length: ${body.length}\r\ncontent-type: application/json\r\n\r\n${body}`,
-  );
-const plainAnswer = whole(`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m",${choices},${usage}}`);
-const prefillAnswer = whole(
-  `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m",${choices},${usage},${handover}}`,
-);
-const streamHead =
-  'HTTP/1.1 200 OK\r\ndate: Sat, 21 Nov 2026 01:31:12 GMT\r\nserver: uvicorn\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n';
-const event = (payload: string): string => {
-  const data = `data: ${payload}\n\n`;
-  return `${data.length.toString(16)}\r\n${data}\r\n`;
-};
-const tokenEvent = Buffer.from(
-  event(
-    '{"id":"chatcmpl-9dd998d96957c382","object":"chat.completion.chunk","created":1795225234,"model":"m","choices":[{"index":0,"delta":{"content":"token"},"logprobs":null,"finish_reason":null,"token_ids":null}]}',
-  ),
-);
-const streamEnd = Buffer.from(`${event('[DONE]')}0\r\n\r\n`);
+/** Far enough into a body, from either end, for what routers write around the prompt. */
+const edge = 1500;
+const pushed = Buffer.concat(Array.from({ length: 300 }, () => tokenEvent));
 
-/** Streams of one pace share one timer, as the sequences of one engine step together. */
-class Pace {
-  readonly #streams = new Set<{ socket: Socket; left: number }>();
+const step = chunkStepper();
 
-  constructor(everyMs: number) {
-    setInterval(() => this.#step(), everyMs);
-  }
-
-  add(socket: Socket, chunks: number): void {
-    this.#streams.add({ socket, left: chunks });
-  }
-
-  #step(): void {
-    for (const stream of this.#streams) {
-      if (stream.left > 0 && !stream.socket.destroyed) {
-        stream.left -= 1;
-        stream.socket.write(tokenEvent);
-        continue;
-      }
-      this.#streams.delete(stream);
-      if (!stream.socket.destroyed) stream.socket.write(streamEnd);
-    }
-  }
-}
-
-const paces = new Map<string, Pace>();
-let turn = 0;
-
-function answer(socket: Socket, head: string, tail: string): void {
-  if (tail.includes('"do_remote_decode":true')) {
-    socket.write(prefillAnswer);
-    return;
-  }
-  const asked = /"chunks":(\d+),"every":(\d+)/.exec(head) ?? /"chunks":(\d+),"every":(\d+)/.exec(tail);
-  if (!asked) {
+function answerDecode(socket: Socket, edges: string): void {
+  const wants = /"user":\s*"bench (?:chunks=(\d+) every=(\d+)( aligned)?|push=(\d+)|hold)"/.exec(edges);
+  if (!wants) {
     socket.write(plainAnswer);
     return;
   }
-  // Ten phases per pace: streams are staggered as those of several engines are.
-  turn = (turn + 1) % 10;
-  const key = `${asked[2]}/${turn}`;
-  let pace = paces.get(key);
-  if (!pace) {
-    pace = new Pace(Number(asked[2]));
-    paces.set(key, pace);
-  }
   socket.write(streamHead);
-  pace.add(socket, Number(asked[1]));
+  const [, chunks, every, aligned, bytes] = wants;
+  if (chunks) step(socket, { chunks: Number(chunks), everyMs: Number(every), aligned: aligned !== undefined });
+  else if (bytes) push(socket, Number(bytes));
+  else socket.write(tokenEvent);
 }
 
-function serve(socket: Socket): void {
-  socket.setNoDelay(true);
-  socket.on('error', () => socket.destroy());
-  let waiting: Buffer | undefined;
-  socket.on('data', (bytes: Buffer) => {
-    const all = waiting ? Buffer.concat([waiting, bytes]) : bytes;
-    const end = all.indexOf('\r\n\r\n');
-    const length = Number(
-      /content-length: (\d+)/i.exec(all.toString('latin1', 0, Math.min(all.length, 4096)))?.[1] ?? 0,
-    );
-    const complete = end >= 0 && all.length >= end + 4 + length;
-    waiting = complete ? undefined : all;
-    if (!complete) return;
-    const from = end + 4;
-    answer(
-      socket,
-      all.toString('latin1', from, from + 200),
-      all.toString('latin1', Math.max(from, from + length - 700)),
-    );
-  });
+/** Prefill makes one token. With a KV address in the request (vLLM) the answer carries the handover; without (SGLang) it is drained. */
+function answerPrefill(socket: Socket, edges: string): void {
+  if (/"do_remote_decode":\s*true/.test(edges)) socket.write(prefillAnswer);
+  else socket.write(/"stream":\s*true/.test(edges) ? prefillStream : plainAnswer);
 }
 
-const [port, ...addresses] = process.argv.slice(2);
+/** Stops where the socket does: an engine holds back as well. */
+function push(socket: Socket, bytes: number): void {
+  let left = bytes;
+  const more = () => {
+    while (left > 0 && !socket.destroyed) {
+      left -= pushed.length;
+      if (!socket.write(pushed)) return;
+    }
+    socket.off('drain', more);
+  };
+  socket.on('drain', more);
+  more();
+}
+
+function answer(socket: Socket, head: string, body: Buffer, isPrefill: boolean): void {
+  if (!head.startsWith('POST')) {
+    socket.write(probeAnswer(head));
+    return;
+  }
+  const edges =
+    body.length <= 2 * edge
+      ? body.toString('latin1')
+      : body.toString('latin1', 0, edge) + body.toString('latin1', body.length - edge, body.length);
+  if (isPrefill) answerPrefill(socket, edges);
+  else answerDecode(socket, edges);
+}
+
+/** The length of the request whose first bytes these are; undefined while its head is not whole. */
+function requestOf(bytes: Buffer): { readonly head: string; readonly from: number; readonly to: number } | undefined {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const head = bytes.toString('latin1', 0, end);
+  const length = Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+  return { head, from: end + 4, to: end + 4 + length };
+}
+
+function serve(isPrefill: boolean): (socket: Socket) => void {
+  return (socket) => {
+    socket.setNoDelay(true);
+    socket.on('error', () => socket.destroy());
+    let parts: Buffer[] = [];
+    let held = 0;
+    let wanted = 0;
+    socket.on('data', (bytes: Buffer) => {
+      parts.push(bytes);
+      held += bytes.length;
+      if (held < wanted) return;
+      const [only = bytes] = parts;
+      const all = parts.length === 1 ? only : Buffer.concat(parts);
+      parts = [all];
+      const request = requestOf(all);
+      wanted = request?.to ?? 0;
+      if (!request || all.length < request.to) return;
+      parts = [];
+      held = 0;
+      wanted = 0;
+      answer(socket, request.head, all.subarray(request.from, request.to), isPrefill);
+    });
+  };
+}
+
+const [port, prefill = '', decode = ''] = process.argv.slice(2);
+const places = [
+  ...prefill.split(',').map((address) => ({ address, isPrefill: true })),
+  ...decode.split(',').map((address) => ({ address, isPrefill: false })),
+];
 let listening = 0;
-for (const address of addresses) {
-  createServer(serve).listen(Number(port), address, 2048, () => {
+for (const { address, isPrefill } of places) {
+  createServer(serve(isPrefill)).listen(Number(port), address, 4096, () => {
     listening += 1;
-    if (listening === addresses.length) process.stdout.write('ready\n');
+    if (listening === places.length) process.stdout.write('ready\n');
   });
 }

@@ -1,106 +1,27 @@
 /**
- * What a prefill/decode request costs in the router, beside one plain nginx hop in front of the same engines.
- * `make bench`; README.md beside this file says how it is measured and how to read it.
+ * What a prefill/decode request and a streamed chunk cost in the router, beside plain proxies and other routers in front of the
+ * same engines. `make bench-router`; README.md beside this file says how it is measured and how to read it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Contender, freePort, pinSelf, type Site, startEngines, startNginx, startOurs } from './contenders.js';
-import { type Load, runLoad } from './load.js';
-import { cpuMicroseconds } from './process-tree.js';
-import { median, spread } from './statistics.js';
+import { freePort, pinSelf } from './contenders.js';
+import { type Case, sharedCases } from './router-cases.js';
+import { haproxy, nginx } from './router-hops.js';
+import { type Options, readOptions } from './router-options.js';
+import { tandem } from './router-ours.js';
+import { idleCase, slowCase } from './router-own-cases.js';
+import { peers } from './router-peers.js';
+import { type Candidate, type Site, startEngines } from './router-site.js';
+import { Results } from './router-table.js';
+import { inOwnProcesses, inTurns, type Run, startAll } from './router-turns.js';
 
-interface Case {
-  readonly name: string;
-  readonly unit: 'request' | 'chunk';
-  readonly load: Omit<Load, 'port' | 'milliseconds'>;
-}
+const cases: readonly Case[] = [...sharedCases, idleCase, slowCase];
+const candidates: readonly Candidate[] = [tandem, nginx, haproxy, ...peers];
 
-const rounds = Math.max(5, Number(process.argv[2] ?? 5));
-const milliseconds = Number(process.argv[3] ?? 1500);
-/** Start of the names of the cases to run. */
-const only = process.argv[4] ?? '';
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-const prompt = (bytes: number): string =>
-  'The quick brown fox jumps over the lazy dog. '.repeat(Math.ceil(bytes / 45)).slice(0, bytes);
-const body = (bytes: number, more = ''): string =>
-  `{${more}"model":"m","messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"${prompt(bytes)}"}],"max_tokens":20,"temperature":0.7,"seed":9007199254740993}`;
-
-const cases: readonly Case[] = [
-  ...[1, 10, 100].map(
-    (kilobytes): Case => ({
-      name: `${kilobytes} KB body`,
-      unit: 'request',
-      load: { body: body(kilobytes * 1024 - 200), connections: kilobytes === 100 ? 16 : 32, stream: false },
-    }),
-  ),
-  ...[64, 512].map(
-    (streams): Case => ({
-      name: `${streams} streams`,
-      unit: 'chunk',
-      load: {
-        body: body(800, `"chunks":100,"every":${streams / 4},"stream":true,`),
-        connections: streams,
-        stream: true,
-      },
-    }),
-  ),
-];
-
-interface Measured {
-  readonly cost: number;
-  readonly perSecond: number;
-  readonly wrong: number;
-}
-
-async function measure({ port, pid }: Contender, { load, unit }: Case, ms: number): Promise<Measured> {
-  const before = cpuMicroseconds(pid);
-  const served = await runLoad({ ...load, port, milliseconds: ms });
-  const used = cpuMicroseconds(pid) - before;
-  const units = unit === 'chunk' ? served.chunks : served.requests;
-  return { cost: used / units, perSecond: (units / served.milliseconds) * 1000, wrong: served.wrong };
-}
-
-/** Contenders take turns inside each round, so that what disturbs the machine disturbs all of them. */
-async function compare(contenders: readonly Contender[], given: Case): Promise<void> {
-  const results = new Map<Contender, Measured[]>(contenders.map((contender) => [contender, []]));
-  for (const contender of contenders) await measure(contender, given, Math.min(milliseconds, 1000));
-  for (let round = 0; round < rounds; round += 1) {
-    for (const contender of contenders) results.get(contender)?.push(await measure(contender, given, milliseconds));
-  }
-  const [ours, base] = contenders;
-  const baseline = base && results.get(base);
-  for (const contender of contenders) {
-    const all = results.get(contender) ?? [];
-    const ratios = baseline ? all.map(({ cost }, i) => cost / (baseline[i]?.cost ?? Number.NaN)) : [];
-    const ratio = contender === ours && baseline ? spread(ratios, 2) : baseline ? '1' : 'no nginx';
-    print([
-      given.name,
-      contender.name,
-      spread(
-        all.map(({ cost }) => cost),
-        1,
-      ),
-      given.unit,
-      median(all.map(({ perSecond }) => perSecond)).toFixed(0),
-      ratio,
-    ]);
-    const wrong = all.reduce((sum, { wrong }) => sum + wrong, 0);
-    if (wrong > 0) throw new Error(`${contender.name} gave ${wrong} wrong answers: the numbers above mean nothing`);
-  }
-}
-
-const widths = [12, 22, 24, 8, 8, 20];
-const print = (cells: readonly string[]): void => {
-  process.stdout.write(
-    `${cells
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join(' ')
-      .trimEnd()}\n`,
-  );
-};
-
-async function main(): Promise<void> {
+async function main(options: Options): Promise<void> {
   if (cpus().length > 1) pinSelf();
   const folder = mkdtempSync(join(tmpdir(), 'tandem-bench-'));
   const site: Site = {
@@ -108,28 +29,49 @@ async function main(): Promise<void> {
     enginePort: await freePort(),
     prefill: ['127.0.7.1', '127.0.7.2'],
     decode: ['127.0.8.1', '127.0.8.2'],
+    ...(options.peers === undefined ? {} : { peers: options.peers }),
   };
-  const opened: { stop(): Promise<void> }[] = [];
+  const engines = await startEngines(site);
   try {
-    opened.push(await startEngines(site));
-    const ours = await startOurs(site);
-    opened.push(ours);
-    const nginx = await startNginx(site);
-    if (nginx) opened.push(nginx);
-    else
-      process.stdout.write(
-        'nginx is not installed, so there is no ratio: apt-get install nginx, then run this again.\n',
-      );
-    process.stdout.write(
-      `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${rounds} rounds of ${milliseconds} ms\n\n`,
-    );
-    print(['case', 'what', 'CPU us, median [range]', 'per', 'per s', 'in nginx hops']);
-    for (const given of cases.filter(({ name }) => name.startsWith(only)))
-      await compare(nginx ? [ours, nginx] : [ours], given);
+    await compare(site, options);
   } finally {
-    for (const part of opened.reverse()) await part.stop();
+    await engines.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-await main();
+async function compare(site: Site, { rounds, milliseconds, ...asked }: Options): Promise<void> {
+  const chosen = cases.filter(({ name }) => asked.cases.length === 0 || asked.cases.some((c) => name.startsWith(c)));
+  const wanted = candidates.filter(({ name }) => asked.contenders.length === 0 || asked.contenders.includes(name));
+  const results = new Results();
+  const engine = { host: site.decode[0] ?? '', port: site.enginePort };
+  const run: Run = { site, engine, rounds, milliseconds, results, progress: (text) => process.stderr.write(text) };
+  const shared = chosen.filter(({ ownProcess }) => !ownProcess);
+  const present = await inTurnsOf(run, wanted, shared);
+  for (const given of chosen.filter(({ ownProcess }) => ownProcess)) await inOwnProcesses(run, present, given);
+  say(
+    `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${rounds} rounds of ${milliseconds} ms, load average at the end ${loadavg()[0]?.toFixed(1)}\n`,
+  );
+  say(results.table());
+}
+
+/** The candidates that are installed. */
+async function inTurnsOf(
+  run: Run,
+  wanted: readonly Candidate[],
+  shared: readonly Case[],
+): Promise<readonly Candidate[]> {
+  const started = await startAll(run, wanted);
+  for (const { name, toInstall } of wanted.filter((candidate) => !started.has(candidate)))
+    say(`${name} is not here, so it is left out: ${toInstall}`);
+  try {
+    for (const given of shared) await inTurns(run, started, given);
+  } finally {
+    for (const contender of started.values()) await contender.stop();
+  }
+  return [...started.keys()];
+}
+
+const names = (of: readonly { readonly name: string }[]): readonly string[] => of.map(({ name }) => name);
+const options = readOptions(process.argv.slice(2), names(cases), names(candidates));
+if (options) await main(options);

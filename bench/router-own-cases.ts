@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as after } from 'node:timers/promises';
+import { Asker, seenNothing, type Target } from './asker.js';
+import type { Contender } from './contenders.js';
+import { cpuMicroseconds, residentKilobytes } from './process-tree.js';
+import { silentStream, torrent } from './requests.js';
+import { at, type Case, warmUp } from './router-cases.js';
+
+const fewStreams = 1000;
+const quietMs = 2000;
+
+/** A proxy needs two descriptors for each stream, and some for itself. */
+function manyStreams(): number {
+  const limit = /Max open files +(\d+)/.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return Math.min(10_000, Math.floor((Number(limit ?? 1024) - 300) / 100) * 50);
+}
+
+/** Streams that have said one thing and are silent since. */
+async function openStreams(target: Target, count: number): Promise<Asker[]> {
+  const open: Asker[] = [];
+  const request = silentStream();
+  let begun = 0;
+  const opening = Array.from({ length: 32 }, async () => {
+    while (begun < count) {
+      begun += 1;
+      const asker = await Asker.open(target);
+      open.push(asker);
+      await asker.firstEvent(request);
+    }
+  });
+  await Promise.all(opening);
+  return open;
+}
+
+/** Per cent of one core. */
+async function cpuShare({ pid }: Contender, milliseconds: number): Promise<number> {
+  const before = cpuMicroseconds(pid);
+  const begun = performance.now();
+  await after(milliseconds);
+  return (cpuMicroseconds(pid) - before) / (performance.now() - begun) / 10;
+}
+
+const many = manyStreams();
+
+/** What a router costs that has nothing to do: without streams, with 1000 silent ones, and with all that descriptors allow. */
+export const idleCase: Case = {
+  name: 'idle',
+  rows: [
+    { name: 'idle: CPU, % of a core', digits: 2, inHops: false },
+    { name: `idle, ${fewStreams} silent streams: CPU, % of a core`, digits: 2, inHops: false },
+    { name: `${fewStreams} silent streams: memory of each, KB`, digits: 1, inHops: true },
+    { name: `${many} silent streams: memory of each, KB`, digits: 1, inHops: true },
+    { name: 'memory after warm-up, MB', digits: 0, inHops: false },
+  ],
+  ownProcess: true,
+  prepare: warmUp,
+  async round(contender, _engine, milliseconds) {
+    await after(quietMs);
+    const idle = await cpuShare(contender, milliseconds);
+    const before = residentKilobytes(contender.pid);
+    const streams = await openStreams(at(contender), fewStreams);
+    await after(quietMs);
+    const withFew = residentKilobytes(contender.pid);
+    const idleWithFew = await cpuShare(contender, milliseconds);
+    streams.push(...(await openStreams(at(contender), many - fewStreams)));
+    await after(quietMs);
+    const withMany = residentKilobytes(contender.pid);
+    const lost = streams.filter(({ isOpen }) => !isOpen).length;
+    for (const asker of streams) asker.close();
+    const values = [idle, idleWithFew, (withFew - before) / fewStreams, (withMany - before) / many, before / 1024];
+    const firstWrong = `${lost} of ${many} streams were closed`;
+    return { values, seen: { ...seenNothing(), requests: many, wrong: lost, ...(lost > 0 ? { firstWrong } : {}) } };
+  },
+};
+
+const slowClients = 16;
+/** Far more than the kernel's buffers on the way, which take about 20 MB. */
+const torrentBytes = 64 * 1024 * 1024;
+
+/** Clients that ask for a stream and then read nothing of it, while the engine sends as fast as it can. */
+export const slowCase: Case = {
+  name: 'slow clients',
+  rows: [{ name: `${slowClients} clients that do not read: memory of each, KB`, digits: 0, inHops: false }],
+  ownProcess: true,
+  prepare: warmUp,
+  async round(contender, _engine, milliseconds) {
+    await after(quietMs);
+    const before = residentKilobytes(contender.pid);
+    const request = torrent(torrentBytes);
+    const clients = await Promise.all(Array.from({ length: slowClients }, () => Asker.open(at(contender))));
+    for (const client of clients) client.askAndIgnore(request);
+    let most = before;
+    const until = performance.now() + milliseconds;
+    while (performance.now() < until) {
+      await after(50);
+      most = Math.max(most, residentKilobytes(contender.pid));
+    }
+    for (const client of clients) client.close();
+    return { values: [(most - before) / slowClients], seen: { ...seenNothing(), requests: slowClients } };
+  },
+};
