@@ -22,7 +22,7 @@ export const nginx: Candidate = {
 /** haproxy as one plain hop, with an access log; without `http-no-delay` it joins chunks of a stream. */
 export const haproxy: Candidate = {
   name: 'haproxy',
-  mustBeRight: true,
+  mustBeRight: false,
   toInstall: 'apt-get install haproxy',
   async start(site) {
     if (!isInstalled('haproxy', '-v')) return undefined;
@@ -34,12 +34,13 @@ export const haproxy: Candidate = {
   },
 };
 
+/** With less than a sixteenth of its connections left, nginx closes those that have not asked yet: hence so many. */
 function nginxConf(folder: string, port: number, enginePort: number, decode: readonly string[]): string {
   const servers = decode.map((ip) => `server ${ip}:${enginePort};`).join(' ');
   return `worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log stderr warn;
-events { worker_connections 19900; }
+events { worker_connections 24000; }
 http {
   access_log ${folder}/access.log;
   client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
