@@ -26,7 +26,7 @@ export interface Draft {
 }
 
 export type Edit = (draft: Draft) => unknown;
-type Base = 'gpu' | 'npu' | 'sglang';
+export type Base = 'gpu' | 'npu' | 'sglang';
 
 const probe = { httpGet: { path: '/health', port: 8000 }, periodSeconds: 10, failureThreshold: 180 };
 const shm = { volumes: [{ name: 'shm', emptyDir: { medium: 'Memory', sizeLimit: '8Gi' } }] };
@@ -45,7 +45,7 @@ function role(name: 'prefill' | 'decode', base: Base): RoleDraft {
       startupProbe: probe,
       livenessProbe: { ...probe, failureThreshold: 3 },
     },
-    pod: shm,
+    pod: { ...shm },
     role: {},
     metadata: {},
   };

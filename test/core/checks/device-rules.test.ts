@@ -1,0 +1,226 @@
+/** Devices and parallelism: counts, whole numbers, and the sizes that each connector can connect. */
+import { boundaries, engine, pod, role } from './boundaries.js';
+import { connector, decode, env, limits, prefill, replaced, roles } from './edits.js';
+import { both, type Edit, type RoleDraft } from './example.js';
+
+const gpus = (count: unknown, more: object = {}) => limits({ 'nvidia.com/gpu': count, ...more });
+const npus = (count: unknown, resource = 'ascend-1980') => limits({ [`huawei.com/${resource}`]: count });
+const resources = (limits: object | undefined, requests?: object) => (r: RoleDraft) =>
+  Object.assign(r.container, { resources: { ...(limits && { limits }), ...(requests && { requests }) } });
+const onNodes = (type: string) => (r: RoleDraft) =>
+  Object.assign(r.pod, { nodeSelector: { 'accelerator-type': type } });
+const tp = (p: number, d: number, flag = 'tensor-parallel-size'): Edit[] => [
+  prefill(replaced({ [flag]: String(p) })),
+  decode(replaced({ [flag]: String(d) })),
+];
+const hidden = (r: RoleDraft) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined });
+const limitsAt = `${engine.decode}.resources.limits["nvidia.com/gpu"]`;
+const mla = both(replaced({ model: 'deepseek-ai/DeepSeek-V3' }));
+
+boundaries('TND-021', 'gpu', [
+  ['as many devices as ranks', [decode(gpus('2')), decode(replaced({ 'tensor-parallel-size': '2' }))]],
+  ['more devices than ranks', [decode(gpus('2'))]],
+  [
+    'one device less than ranks',
+    [decode(replaced({ 'tensor-parallel-size': '2' }))],
+    { path: limitsAt, saw: 1, want: 'at least 2', severity: 'error', fix: /nvidia\.com\/gpu to 2/ },
+  ],
+  ['no devices, one rank: a CPU engine', [decode(resources(undefined))]],
+  [
+    'no devices, two ranks: they may come from elsewhere',
+    [decode(resources(undefined)), decode(replaced({ 'tensor-parallel-size': '2' }))],
+    { saw: 0, severity: 'warning', fix: /the accelerator resource/ },
+  ],
+  [
+    'no devices but a claim, two ranks',
+    [
+      decode(resources(undefined)),
+      decode(replaced({ 'tensor-parallel-size': '2' })),
+      decode((r) => Object.assign(r.pod, { resourceClaims: [{ name: 'gpu' }] })),
+    ],
+  ],
+  ['a command that cannot be read', [decode(hidden), decode(env({ X: '' }))]],
+]);
+
+boundaries('TND-022', 'gpu', [
+  ['what the engine uses', []],
+  ['one device too many', [decode(gpus('2'))], { path: limitsAt, saw: 2, want: /^1, /, severity: 'warning' }],
+  ['no device that anybody knows', [decode(resources({ 'example.com/chip': '4' }))]],
+]);
+
+boundaries('TND-023', 'gpu', [
+  ['limits alone', []],
+  ['both alike', [decode(resources({ 'nvidia.com/gpu': '1' }, { 'nvidia.com/gpu': 1 }))]],
+  [
+    'requests alone',
+    [decode(resources(undefined, { 'nvidia.com/gpu': '1' }))],
+    { path: `${engine.decode}.resources.limits`, want: /^nvidia\.com\/gpu as in requests$/ },
+  ],
+  [
+    'both, and they differ',
+    [decode(resources({ 'nvidia.com/gpu': '2' }, { 'nvidia.com/gpu': '1' }))],
+    { path: `${engine.decode}.resources.requests`, saw: '1', want: '2, as in limits' },
+  ],
+  ['half a device', [decode(gpus('0.5'))], { path: `${engine.decode}.resources.limits`, saw: '0.5' }],
+  ['a number with a unit', [decode(gpus('1k'))], { saw: '1k', want: 'a whole number' }],
+  ['a unit in front', [decode(gpus('k1'))], { saw: 'k1' }],
+  ['cpu and memory in any notation', [decode(gpus('1', { cpu: '500m', memory: '1.5Gi' }))]],
+  ['what Kubernetes itself counts', [decode(gpus('1', { 'hugepages.kubernetes.io/x': '0.5' }))]],
+  ['huge pages have no slash', [decode(gpus('1', { 'hugepages-2Mi': '0.5Gi' }))]],
+  [
+    'a second container',
+    [
+      decode((r) => {
+        const sidecar = { name: 's', image: 'x', resources: { limits: { 'example.com/chip': '0.5' } } };
+        const { name, image, args, ...rest } = { name: 'engine', image: r.image, args: ['m'], ...r.container };
+        Object.assign(r.pod, { containers: [{ name, image, args, ...rest }, sidecar, { name: 'bare', image: 'x' }] });
+      }),
+    ],
+    { path: `${pod.decode}.containers[1].resources.limits`, saw: '0.5' },
+  ],
+]);
+
+boundaries('TND-029', 'npu', [
+  ['equal sizes', tp(4, 4)],
+  ['prefill twice as large', tp(4, 2)],
+  ['prefill three times as large', tp(6, 2)],
+  [
+    'prefill larger, no multiple',
+    tp(3, 2),
+    { path: /roles\[1\].*\.args\[\d+\]$/, saw: 2, want: 'a divisor of 3, the size of prefill', severity: 'error' },
+  ],
+  ['prefill smaller', tp(2, 4), { saw: 4 }],
+  ['pipelines on prefill', [prefill(replaced({ 'pipeline-parallel-size': '2' }))]],
+  ['a pipeline of one on decode', [decode(replaced({ 'pipeline-parallel-size': '1' }))]],
+  [
+    'a pipeline of two on decode',
+    [decode(replaced({ 'pipeline-parallel-size': '2' }))],
+    { saw: 2, want: '1 on decode' },
+  ],
+]);
+boundaries('TND-029', 'gpu', [
+  ['another connector', [...tp(2, 4), decode(replaced({ 'pipeline-parallel-size': '2' }))]],
+]);
+
+boundaries('TND-030', 'gpu', [
+  ['equal sizes', tp(2, 2)],
+  ['decode twice as large', tp(2, 4)],
+  ['decode larger, no multiple', tp(2, 3), { saw: 3, want: /^a multiple of 2/, severity: 'error' }],
+  ['decode smaller', tp(4, 2), { saw: 2, want: /^a multiple of 4/, severity: 'error' }],
+  ['decode smaller, and KV is the same on every rank', [...tp(4, 2), mla], { severity: 'warning' }],
+  ['NIXL push', [connector('NixlPushConnector'), ...tp(4, 2)], { severity: 'error' }],
+  ['another connector', [connector('SharedStorageConnector'), ...tp(4, 2)]],
+]);
+
+boundaries('TND-031', 'gpu', [
+  ['equal sizes', [connector('MooncakeConnector'), ...tp(2, 2)]],
+  ['decode larger', [connector('MooncakeConnector'), ...tp(2, 4)], { saw: 4, want: /^2,/, severity: 'warning' }],
+  ['prefill larger', [connector('MooncakeConnector'), ...tp(4, 2)], { saw: 2, severity: 'warning' }],
+  ['decode larger, no multiple', [connector('MooncakeConnector'), ...tp(2, 3)], { severity: 'error' }],
+  ['prefill larger, no multiple', [connector('MooncakeConnector'), ...tp(3, 2)], { severity: 'error' }],
+  ['another connector', tp(2, 3)],
+]);
+
+boundaries('TND-032', 'gpu', [
+  ['equal sizes', [connector('P2pNcclConnector'), ...tp(2, 2)]],
+  ['a multiple', [connector('P2pNcclConnector'), ...tp(2, 4)], { saw: 4, want: /^2,/ }],
+  ['another connector', tp(2, 4)],
+]);
+
+boundaries('TND-033', 'sglang', [
+  ['equal sizes', tp(2, 2, 'tp-size')],
+  ['different sizes', tp(2, 4, 'tp-size'), { path: /roles\[1\].*\.args\[\d+\]$/, saw: 4, want: /^2,/ }],
+  [
+    'different sizes, and KV is the same on every rank',
+    [...tp(2, 4, 'tp-size'), both(replaced({ 'model-path': 'deepseek-ai/DeepSeek-R1' }))],
+  ],
+]);
+boundaries('TND-033', 'gpu', [['another engine', tp(2, 4)]]);
+
+boundaries('TND-034', 'npu', [
+  ...(
+    [
+      ['module', '8', '3'],
+      ['half', '4', '8'],
+      ['card', '2', '4'],
+      ['card-910b-2', '2', '4'],
+      ['module-910b-8', '7', '9'],
+      ['module-910b-16', '14', '9'],
+      ['module-a3-16', '16', '3'],
+      ['module-a3-16', '1', '18'],
+      ['module-a3-16-super-pod', '6', '5'],
+      ['module-a3-16-super-pod', '2', '0'],
+    ] as const
+  ).flatMap(([type, right, wrong]) => [
+    [`${right} on nodes of type ${type}`, [decode(npus(right, 'Ascend910')), decode(onNodes(type))]] as const,
+    [
+      `${wrong} on nodes of type ${type}`,
+      [decode(npus(wrong, 'Ascend910')), decode(onNodes(type))],
+      { saw: Number(wrong), want: /^one of 1, 2/, severity: 'error', fix: 'set huawei.com/Ascend910 to one of them' },
+    ] as const,
+  ]),
+  ['a number of the profile, on nodes that nobody knows', [decode(npus('8', 'Ascend910')), decode(onNodes('new'))]],
+  ['no number of any platform', [decode(npus('17', 'Ascend910'))], { saw: 17, severity: 'warning' }],
+]);
+boundaries('TND-034', 'gpu', [['GPUs are not NPUs', [decode(gpus('3')), decode(onNodes('card'))]]]);
+
+boundaries('TND-035', 'npu', [
+  ['one resource', []],
+  [
+    'two resources',
+    [decode(npus('2', 'Ascend910'))],
+    {
+      path: `${engine.decode}.resources.limits["huawei.com/Ascend910"]`,
+      saw: 'huawei.com/Ascend910',
+      want: /ascend-1980/,
+    },
+  ],
+  ['no resource on decode', [decode(resources(undefined))]],
+  ['no resource on prefill', [prefill(resources(undefined))]],
+  ['one type of node', [both(onNodes('card'))]],
+  [
+    'two types of nodes',
+    [prefill(onNodes('card')), decode(onNodes('half'))],
+    { path: `${pod.decode}.nodeSelector`, saw: 'half', want: 'card, as on prefill' },
+  ],
+  ['a type on decode alone', [decode(onNodes('half'))]],
+  ['a type on prefill alone', [prefill(onNodes('half'))]],
+]);
+
+const external = (local?: string) =>
+  decode(replaced({ 'data-parallel-external-lb': true, ...(local && { 'data-parallel-size-local': local }) }));
+const declaring = (...numbers: number[]) =>
+  decode((r) => Object.assign(r.container, { ports: numbers.map((containerPort) => ({ containerPort })) }));
+boundaries('TND-036', 'gpu', [
+  ['one rank', [external('1')]],
+  ['one rank, because nothing is said', [external()]],
+  ['two ranks inside one server', [decode(replaced({ 'data-parallel-size-local': '2' }))]],
+  ['two ranks, both declared', [external('2'), declaring(8000, 8001)]],
+  [
+    'two ranks, nothing declared',
+    [external('2')],
+    { path: `${engine.decode}.ports`, saw: undefined, want: '8000 to 8001', fix: 'declare containerPort 8000, 8001' },
+  ],
+  [
+    'three ranks, two declared',
+    [external('3'), declaring(8000, 8002)],
+    { saw: '8000, 8002', want: '8000 to 8002', fix: 'declare containerPort 8001' },
+  ],
+]);
+
+const workers = (template?: object) =>
+  decode((r) => Object.assign(r.role, { workerReplicas: 1, ...(template && { workerTemplate: template }) }));
+const running = (container: object) => workers({ spec: { containers: [{ name: 'w', image: 'x', ...container }] } });
+boundaries('TND-037', 'gpu', [
+  ['no workers', [roles({ workerReplicas: 0 })]],
+  ['workers that know nothing', [running({})], { path: `${role.decode}.workerTemplate`, severity: 'warning' }],
+  ['workers without a template', [workers()], {}],
+  ['workers with an empty template', [workers({})], {}],
+  ['a rank in the arguments', [running({ args: ['--node-rank', '$(WORKER_INDEX)'] })]],
+  ['a flag as the last word', [running({ args: ['--headless'] })]],
+  ['a rank in the command', [running({ command: ['sh', '-c', 'ray start'] })]],
+  ['Ray as a word of its own', [running({ command: ['ray', 'start'] })]],
+  ['the address in a variable', [running({ env: [{ name: 'A', value: '$(ENTRY_ADDRESS)' }] })]],
+  ['a variable from elsewhere', [running({ env: [{ name: 'ENTRY_ADDRESS', valueFrom: {} }] })], {}],
+  ['a rank in the entry alone', [running({}), decode(replaced({ nnodes: '2' }))]],
+]);
