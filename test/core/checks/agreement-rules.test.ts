@@ -1,0 +1,229 @@
+/** What prefill and decode must say alike: models, formats, sizes of blocks, hashes, transports. */
+import { boundaries, engine, type Row } from './boundaries.js';
+import { config, connector, decode, env, lmcache, prefill, replaced } from './edits.js';
+import { both, type RoleDraft } from './example.js';
+
+const flagAt = /^spec\.template\.roles\[1\].*args\[\d+\]$/;
+const argsAt = `${engine.decode}.args`;
+const image = (name: unknown) => (r: RoleDraft) => Object.assign(r, { image: name });
+const extra = (more: object) => (r: RoleDraft) => Object.assign(r.extra, more);
+const dropped = (flag: string) => (r: RoleDraft) => Reflect.deleteProperty(r.flags, flag);
+
+/** A flag on both sides, on one, or on neither. A default that both mean is no difference. */
+const flagRows = (flag: string, one: string, other: string, usual?: string): Row[] => [
+  [`--${flag} alike`, [both(replaced({ [flag]: one }))]],
+  [
+    `--${flag} ${one} and ${other}`,
+    [prefill(replaced({ [flag]: one })), decode(replaced({ [flag]: other }))],
+    {
+      path: flagAt,
+      saw: `--${flag} ${other}`,
+      want: `${one}, as on prefill`,
+      fix: `give both roles the same --${flag}`,
+    },
+  ],
+  [
+    `--${flag} on prefill alone`,
+    [prefill(replaced({ [flag]: one }))],
+    { path: argsAt, saw: `--${flag} absent`, want: `${one}, as on prefill`, severity: 'warning' },
+  ],
+  [
+    `--${flag} on decode alone`,
+    [decode(replaced({ [flag]: one }))],
+    { path: flagAt, saw: `--${flag} ${one}`, want: 'absent, as on prefill', severity: 'warning' },
+  ],
+  ...(usual === undefined
+    ? []
+    : [
+        [`--${flag} ${usual} on decode alone`, [decode(replaced({ [flag]: usual }))]] as const,
+        [`--${flag} ${usual} on prefill alone`, [prefill(replaced({ [flag]: usual }))]] as const,
+      ]),
+];
+
+boundaries('TND-006', 'gpu', [
+  ['one engine', []],
+  ['one engine in two builds', [decode(image('quay.io/ascend/vllm-ascend:v0.12.0'))]],
+]);
+
+boundaries('TND-007', 'gpu', [
+  ['one image', []],
+  [
+    'two images',
+    [decode(image('vllm/vllm-openai:v0.11.0'))],
+    { path: `${engine.decode}.image`, saw: 'vllm/vllm-openai:v0.11.0', want: /^vllm\/vllm-openai:v0\.12\.0, as/ },
+  ],
+]);
+
+boundaries('TND-008', 'gpu', [
+  ['one model', []],
+  [
+    'two models',
+    [decode(replaced({ model: 'a/b' }))],
+    { path: flagAt, saw: 'a/b', want: 'Qwen/Qwen3-0.6B, as on prefill' },
+  ],
+  ['no model on decode', [decode(dropped('model'))]],
+  ['no model on prefill', [prefill(dropped('model'))]],
+  ['one revision', [both(replaced({ revision: 'x' }))]],
+  ['a revision on decode alone', [decode(replaced({ revision: 'x' }))], { path: flagAt, saw: 'x', want: /^none/ }],
+  [
+    'a revision on prefill alone',
+    [prefill(replaced({ revision: 'x' }))],
+    { path: argsAt, saw: undefined, want: /^x,/ },
+  ],
+]);
+
+const names = (p: string | undefined, d: string | undefined) =>
+  [prefill, decode].map((on, i) => {
+    const name = [p, d][i];
+    return on(name === undefined ? dropped('served-model-name') : replaced({ 'served-model-name': name }));
+  });
+boundaries('TND-009', 'gpu', [
+  ['one name', names('a', 'a')],
+  ['two names', names('a', 'b'), { path: flagAt, saw: 'b', want: 'a, as on prefill', severity: 'error' }],
+  ['none said: both serve the model under its own name', names(undefined, undefined)],
+  ['a name on one side alone', names('a', undefined), {}],
+  ['a model without name on decode', [...names('a', undefined), decode(dropped('model'))]],
+  ['a model without name on prefill', [...names(undefined, 'a'), prefill(dropped('model'))]],
+]);
+
+boundaries('TND-010', 'gpu', [
+  ...flagRows('dtype', 'float16', 'bfloat16', 'auto'),
+  ...flagRows('kv-cache-dtype', 'fp8', 'int8', 'auto'),
+  ...flagRows('quantization', 'awq', 'gptq'),
+]);
+boundaries('TND-011', 'gpu', [
+  ['vLLM blocks alike', [both(replaced({ 'block-size': '16' }))]],
+  [
+    'vLLM blocks of 16 and 32',
+    [prefill(replaced({ 'block-size': '16' })), decode(replaced({ 'block-size': '32' }))],
+    { saw: '--block-size 32', severity: 'warning' },
+  ],
+  ['pages are not the word of vLLM', [decode(replaced({ 'page-size': '32' }))]],
+]);
+boundaries('TND-011', 'sglang', [
+  ...flagRows('page-size', '1', '64'),
+  ['blocks are not the word of SGLang', [decode(replaced({ 'block-size': '32' }))]],
+  [
+    '64 and 1',
+    [prefill(replaced({ 'page-size': '64' })), decode(replaced({ 'page-size': '1' }))],
+    { severity: 'error' },
+  ],
+]);
+
+const managers = ['disable-hybrid-kv-cache-manager', 'no-disable-hybrid-kv-cache-manager'];
+boundaries('TND-012', 'gpu', [
+  ['nothing said', []],
+  ...managers.map((flag) => [`--${flag} on both`, [both(replaced({ [flag]: true }))]] as const),
+  ...managers.map(
+    (flag) => [`--${flag} on decode`, [decode(replaced({ [flag]: true }))], { saw: `--${flag} true` }] as const,
+  ),
+  ['cross-layer blocks on both', [both(extra({ enable_cross_layers_blocks: true }))]],
+  [
+    'cross-layer blocks on decode',
+    [decode(extra({ enable_cross_layers_blocks: true }))],
+    { path: flagAt, saw: true, want: /^enable_cross_layers_blocks undefined, as/ },
+  ],
+]);
+
+const speculating = (config: string) => replaced({ 'speculative-config': config });
+boundaries('TND-013', 'gpu', [
+  ['none', []],
+  ['one method', [both(speculating('{"method":"eagle3"}'))]],
+  [
+    'on decode alone',
+    [decode(speculating('{"method":"mtp"}'))],
+    { path: flagAt, saw: 'mtp', want: 'none, as on prefill', severity: 'error' },
+  ],
+  ['on prefill alone', [prefill(speculating('{"method":"mtp"}'))], { path: argsAt, saw: undefined, want: /^mtp,/ }],
+  [
+    'two methods',
+    [prefill(speculating('{"method":"mtp"}')), decode(speculating('{"method":"eagle"}'))],
+    { saw: 'eagle' },
+  ],
+  ...['ngram', 'suffix'].map(
+    (method) => [`${method} has no KV`, [decode(speculating(JSON.stringify({ method })))]] as const,
+  ),
+  ['a method that is no text', [decode(speculating('{"method":1}'))]],
+  ['no method', [decode(speculating('{"model":"x"}'))]],
+  ['no JSON', [decode(speculating('{'))]],
+  ['no object', [decode(speculating('[]'))]],
+  ['null', [decode(speculating('null'))]],
+]);
+
+const lengths = (flag: string): Row[] => {
+  const of = (length: string) => replaced({ [flag]: length });
+  return [
+    ['equal', [both(of('4096'))]],
+    ['decode longer', [prefill(of('4096')), decode(of('4097'))]],
+    ['decode shorter', [prefill(of('4096')), decode(of('4095'))], { path: flagAt, saw: 4095, want: '4096 or more' }],
+    ['on prefill alone', [prefill(of('4096'))]],
+    ['on decode alone', [decode(of('4096'))]],
+    ['with a unit on decode', [prefill(of('4096')), decode(of('4k'))]],
+    ['with a unit on prefill', [prefill(of('x4')), decode(of('1'))]],
+  ];
+};
+boundaries('TND-014', 'gpu', lengths('max-model-len'));
+boundaries('TND-014', 'sglang', lengths('context-length'));
+
+boundaries('TND-016', 'gpu', [
+  ...flagRows('tokenizer-mode', 'slow', 'mistral', 'auto'),
+  ...flagRows('chat-template', '/a', '/b'),
+  ...flagRows('tokenizer', 'a', 'b'),
+]);
+
+const seed = (value: string) => env({ PYTHONHASHSEED: value });
+const seedAt = `${engine.decode}.env["PYTHONHASHSEED"]`;
+boundaries('TND-041', 'gpu', [
+  ['not needed, not set', []],
+  ['not needed, on one side', [decode(seed('0'))]],
+  [
+    'not needed, two numbers',
+    [prefill(seed('0')), decode(seed('1'))],
+    { path: seedAt, saw: '1', want: '0, as on prefill', severity: 'warning' },
+  ],
+  ['not needed, one number', [both(seed('0'))]],
+  ['not needed, no number on decode', [prefill(seed('0')), decode(seed('random'))]],
+  ['not needed, no number on prefill', [prefill(seed('random')), decode(seed('0'))]],
+  ['needed, one number', [lmcache, both(seed('17'))]],
+  ['needed, not set', [lmcache], { saw: undefined, want: 'one number on both roles', severity: 'error' }],
+  ['needed, on prefill alone', [lmcache, prefill(seed('0'))], { want: '0, as on prefill', severity: 'error' }],
+  ['needed, on decode alone', [lmcache, decode(seed('0'))], { saw: '0', want: 'one number on both roles' }],
+  ['needed, no number', [lmcache, both(seed('random'))], { severity: 'error' }],
+  ['needed, no whole number', [lmcache, both(seed('1.5'))], {}],
+  ['needed on prefill alone', [connector('LMCacheConnectorV1'), prefill(config({ kv_role: 'kv_both' }))], {}],
+]);
+
+boundaries('TND-042', 'gpu', [
+  ...flagRows('prefix-caching-hash-algo', 'sha256', 'builtin'),
+  [
+    'another size of chunks',
+    [decode(env({ LMCACHE_CHUNK_SIZE: '1' }))],
+    { saw: '1', want: 'LMCACHE_CHUNK_SIZE absent, as on prefill' },
+  ],
+  [
+    'another hash',
+    [prefill(env({ LMCACHE_PRE_CACHING_HASH_ALGORITHM: 'x' }))],
+    { saw: undefined, want: /ALGORITHM x,/ },
+  ],
+]);
+
+const transport = [
+  'UCX_TLS',
+  'UCX_NET_DEVICES',
+  'NCCL_IB_GID_INDEX',
+  'HCCL_INTRA_ROCE_ENABLE',
+  'ASCEND_ENABLE_USE_FABRIC_MEM',
+];
+boundaries('TND-053', 'gpu', [
+  ...transport.map((name) => [`${name} on both`, [both(env({ [name]: 'x' }))]] as const),
+  ...transport.map(
+    (name) =>
+      [
+        `${name} on decode`,
+        [decode(env({ [name]: 'x' }))],
+        { path: `${engine.decode}.env["${name}"]`, saw: 'x' },
+      ] as const,
+  ),
+  ['from a field on decode', [prefill(env({ UCX_TLS: 'x' })), decode(env({ UCX_TLS: { valueFrom: {} } }))]],
+  ['from a field on prefill', [prefill(env({ UCX_TLS: { valueFrom: {} } })), decode(env({ UCX_TLS: 'x' }))]],
+]);
