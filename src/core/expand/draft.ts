@@ -3,6 +3,12 @@ import type { Addition, Operation, Place, Segment } from './types.js';
 
 type Container = Record<string | number, unknown>;
 
+/** A place that exists: what stands there, and how a patch writes it (RFC 6901). */
+interface Found {
+  readonly value: Container;
+  readonly path: string;
+}
+
 /**
  * A copy of an object that only grows, and the patch that makes the original grow alike. What is taken stays; an
  * addition inside something that was itself added becomes part of that operation, so the patch stays small.
@@ -10,143 +16,165 @@ type Container = Record<string | number, unknown>;
 export class Draft {
   readonly object: Record<string, unknown>;
   readonly #operations: Operation[] = [];
-  readonly #own = new WeakSet<object>();
-  readonly #inFront = new WeakMap<object, number>();
+  readonly #own = new Set<unknown>();
+  readonly #inFront = new Map<unknown, number>();
+  /** One template gets dozens of additions, so its place is looked up once. */
+  #base: { readonly place: Place; readonly found: Found } | undefined;
 
   constructor(original: object) {
     this.object = copyJson(original) as Record<string, unknown>;
   }
 
-  /** Operations in order of application, independent of what happens to the draft afterwards. */
+  /** Operations in order of application. Their values are parts of `object`. */
   get patch(): readonly Operation[] {
-    return copyJson(this.#operations);
+    return this.#operations;
   }
 
   /** Applies an addition below a place; false when the place is taken or is not of the shape that the addition needs. */
   add(below: Place, addition: Addition): boolean {
+    const base = this.#baseAt(below);
+    if (!base) return false;
     switch (addition.kind) {
       case 'field':
-        return this.#field([...below, ...addition.place], addition.value);
+        return this.#field(base, addition.place, addition.value);
       case 'entry':
-        return this.#entry([...below, ...addition.list], addition);
+        return this.#entry(base, addition);
       case 'item':
-        return this.#append([...below, ...addition.list], [addition.value]);
+        return this.#append(base, addition.list, [addition.value]);
       case 'words':
-        return this.#append([...below, ...addition.list], addition.value);
+        return this.#append(base, addition.list, addition.value);
     }
   }
 
   /** Puts another value where one is; false when there is none. For what a setting explicitly maps, nothing else. */
   replace(place: Place, value: unknown): boolean {
     const at = this.#walk(place.slice(0, -1));
-    const key = this.#keyOf(at?.value, place.at(-1));
+    const last = place.at(-1);
+    const key = at && last !== undefined ? keyOf(at.value, last) : undefined;
     if (!at || key === undefined || !Object.hasOwn(at.value, key)) return false;
     at.value[key] = value;
-    if (!this.#own.has(at.value)) this.#operations.push({ op: 'replace', path: pointer([...at.path, key]), value });
+    if (!this.#own.has(at.value)) this.#operations.push({ op: 'replace', path: pointerTo(at.path, key), value });
     return true;
   }
 
-  #field(place: Place, value: unknown): boolean {
-    const parent = this.#ensure(place.slice(0, -1), place.at(-1));
+  #field(base: Found, place: Place, value: unknown): boolean {
     const key = place.at(-1);
+    const parent = this.#ensure(base, place, place.length - 1, key);
     if (!parent || typeof key !== 'string' || Array.isArray(parent.value)) return false;
-    if (parent.value[key] !== undefined && parent.value[key] !== null) return false;
-    this.#put(parent, key, value, Object.hasOwn(parent.value, key));
+    const present = parent.value[key];
+    if (present !== undefined && present !== null) return false;
+    this.#put(parent, key, value);
     return true;
   }
 
-  #entry(place: Place, { key, value, first }: Extract<Addition, { kind: 'entry' }>): boolean {
-    const list = this.#list(place);
+  #entry(base: Found, { list: place, key, value, first }: Extract<Addition, { kind: 'entry' }>): boolean {
+    const list = this.#list(base, place);
     if (!list) return false;
     const id = (value as Container)[key];
-    if (list.value.some((entry) => isObject(entry) && entry[key] === id)) return false;
+    for (const entry of list.value) if (isObject(entry) && entry[key] === id) return false;
     const front = this.#inFront.get(list.value) ?? 0;
     if (first) this.#inFront.set(list.value, front + 1);
     this.#insert(list, first ? front : list.value.length, value);
     return true;
   }
 
-  #append(place: Place, values: readonly string[]): boolean {
-    const list = this.#list(place);
+  #append(base: Found, place: Place, values: readonly string[]): boolean {
+    const list = this.#list(base, place);
     if (!list || list.value.includes(values[0])) return false;
     for (const value of values) this.#insert(list, list.value.length, value);
     return true;
   }
 
-  #insert(list: { value: unknown[]; path: (string | number)[] }, index: number, value: unknown): void {
+  #insert(list: { value: unknown[]; path: string }, index: number, value: unknown): void {
     const copy = this.#adopt(value);
-    list.value.splice(index, 0, copy);
+    if (index === list.value.length) list.value.push(copy);
+    else list.value.splice(index, 0, copy);
     if (!this.#own.has(list.value))
-      this.#operations.push({ op: 'add', path: pointer([...list.path, index]), value: copy });
+      this.#operations.push({ op: 'add', path: pointerTo(list.path, index), value: copy });
   }
 
-  #put(parent: Walked, key: string, value: unknown, present: boolean): void {
+  #put(parent: Found, key: string, value: unknown): void {
+    const op = Object.hasOwn(parent.value, key) ? 'replace' : 'add';
     const copy = this.#adopt(value);
     parent.value[key] = copy;
-    if (this.#own.has(parent.value)) return;
-    this.#operations.push({ op: present ? 'replace' : 'add', path: pointer([...parent.path, key]), value: copy });
+    if (!this.#own.has(parent.value)) this.#operations.push({ op, path: pointerTo(parent.path, key), value: copy });
   }
 
   /** A copy that later additions may grow without an operation of their own. */
   #adopt(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value;
     const copy = copyJson(value);
     this.#mark(copy);
     return copy;
   }
 
-  #mark(part: unknown): void {
-    if (typeof part !== 'object' || part === null) return;
+  #mark(part: object): void {
     this.#own.add(part);
-    for (const member of Object.values(part)) this.#mark(member);
+    for (const key in part) {
+      const member = (part as Container)[key];
+      if (typeof member === 'object' && member !== null) this.#mark(member);
+    }
   }
 
-  #list(place: Place): { value: unknown[]; path: (string | number)[] } | undefined {
-    const at = this.#ensure(place, 0);
+  #list(base: Found, place: Place): { value: unknown[]; path: string } | undefined {
+    const at = this.#ensure(base, place, place.length, 0);
     return at && Array.isArray(at.value) ? { value: at.value, path: at.path } : undefined;
   }
 
-  /** Walks to a place and makes the missing objects and lists on the way; `next` says what the last of them holds. */
-  #ensure(place: Place, next: Segment | undefined): Walked | undefined {
-    let at: Walked = { value: this.object, path: [] };
-    for (const [index, segment] of place.entries()) {
-      const key = this.#keyOf(at.value, segment);
+  #baseAt(place: Place): Found | undefined {
+    if (this.#base?.place === place) return this.#base.found;
+    const found = this.#ensure({ value: this.object, path: '' }, place, place.length, '');
+    this.#base = found && { place, found };
+    return found;
+  }
+
+  /**
+   * Walks the first `count` segments and makes the missing objects and lists on the way; `next` says what the last of them
+   * holds.
+   */
+  #ensure(base: Found, place: Place, count: number, next: Segment | undefined): Found | undefined {
+    let at = base;
+    for (let index = 0; index < count; index += 1) {
+      const key = keyOf(at.value, place[index] as Segment);
       if (key === undefined) return undefined;
       if (at.value[key] === undefined || at.value[key] === null) {
         if (typeof key === 'number') return undefined;
-        const holds = index + 1 < place.length ? place[index + 1] : next;
-        this.#put(at, key, typeof holds === 'string' ? {} : [], Object.hasOwn(at.value, key));
+        const holds = index + 1 < count ? place[index + 1] : next;
+        this.#put(at, key, typeof holds === 'string' ? {} : []);
       }
       const value = at.value[key];
       if (typeof value !== 'object' || value === null) return undefined;
-      at = { value: value as Container, path: [...at.path, key] };
+      at = { value: value as Container, path: pointerTo(at.path, key) };
     }
     return at;
   }
 
-  #walk(place: Place): Walked | undefined {
-    let at: Walked = { value: this.object, path: [] };
+  #walk(place: Place): Found | undefined {
+    let at: Found = { value: this.object, path: '' };
     for (const segment of place) {
-      const key = this.#keyOf(at.value, segment);
+      const key = keyOf(at.value, segment);
       const value = key === undefined ? undefined : at.value[key];
       if (key === undefined || typeof value !== 'object' || value === null) return undefined;
-      at = { value: value as Container, path: [...at.path, key] };
+      at = { value: value as Container, path: pointerTo(at.path, key) };
     }
     return at;
   }
+}
 
-  #keyOf(parent: Container | undefined, segment: Segment | undefined): string | number | undefined {
-    if (typeof segment !== 'object')
-      return (typeof segment === 'number') === Array.isArray(parent) ? segment : undefined;
-    if (!Array.isArray(parent)) return undefined;
-    const index = parent.findIndex((entry) => isObject(entry) && entry[segment.key] === segment.is);
-    return index < 0 ? undefined : index;
+function keyOf(parent: Container, segment: Segment): string | number | undefined {
+  if (typeof segment !== 'object') {
+    return (typeof segment === 'number') === Array.isArray(parent) ? segment : undefined;
   }
+  if (!Array.isArray(parent)) return undefined;
+  const { key, is } = segment;
+  const index = parent.findIndex((entry) => isObject(entry) && entry[key] === is);
+  return index < 0 ? undefined : index;
 }
 
-interface Walked {
-  readonly value: Container;
-  readonly path: (string | number)[];
-}
+const special = /[~/]/;
 
-const pointer = (path: readonly (string | number)[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+/** Pointer to a member: RFC 6901 escapes `~` and `/`. */
+function pointerTo(path: string, key: string | number): string {
+  if (typeof key === 'number' || !special.test(key)) return `${path}/${key}`;
+  return `${path}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}

@@ -1,6 +1,6 @@
 import type { PodReading } from '../reading/types.js';
 import type { Draft } from './draft.js';
-import { shorten, spellPlace } from './spell.js';
+import { follow, shorten, spellPlace } from './spell.js';
 import { devices } from './steps/devices.js';
 import { environment } from './steps/environment.js';
 import { identity } from './steps/identity.js';
@@ -40,7 +40,7 @@ export function completePod(
   let subject = first;
   for (const step of templateSteps) {
     const added = applyAdditions(step.name, step.additions(subject), draft, below, role);
-    reasons.push(...added);
+    for (const reason of added) reasons.push(reason);
     if (step.readAgain && added.length > 0) subject = { ...subject, reading: read() ?? subject.reading };
   }
   return reasons;
@@ -53,36 +53,71 @@ export function applyAdditions(
   below: Place,
   role: string,
 ): readonly Reason[] {
-  return additions
-    .filter((addition) => draft.add(below, addition))
-    .map((addition) => {
-      const place = placeOf(addition);
-      const { by, because, source } = addition;
-      return {
-        step,
-        role,
-        field: spellPlace(place, draft.object, below),
-        value: shorten(addition.kind === 'words' ? addition.value.join(' ') : addition.value),
-        place: [...below, ...place],
-        by,
-        because,
-        source,
-      };
-    });
+  const added = additions.filter((addition) => draft.add(below, addition));
+  if (added.length === 0) return nothing;
+  const template = follow(draft.object, below);
+  return added.map((addition) => new Added(step, role, addition, below, template));
+}
+
+const nothing: readonly Reason[] = [];
+
+/** The reason of an addition. What only a person reads is spelled when it is asked for: most reviews are read by nobody. */
+class Added implements Reason {
+  readonly step: string;
+  readonly role: string;
+  readonly field: string;
+  readonly by: string;
+  readonly #addition: Addition;
+  readonly #below: Place;
+
+  constructor(step: string, role: string, addition: Addition, below: Place, template: unknown) {
+    this.step = step;
+    this.role = role;
+    this.field = spellAddition(addition, template);
+    this.by = addition.by;
+    this.#addition = addition;
+    this.#below = below;
+  }
+
+  get because(): string {
+    return this.#addition.because;
+  }
+
+  get source(): string | undefined {
+    return this.#addition.source;
+  }
+
+  get value(): string {
+    const { kind, value } = this.#addition;
+    return shorten(kind === 'words' ? value.join(' ') : value);
+  }
+
+  get place(): Place {
+    return [...this.#below, ...placeOf(this.#addition)];
+  }
 }
 
 function placeOf(addition: Addition): Place {
+  if (addition.kind === 'field') return addition.place;
+  return [...addition.list, elementOf(addition)];
+}
+
+function spellAddition(addition: Addition, template: unknown): string {
+  if (addition.kind === 'field') return spellPlace(addition.place, template);
+  return `${spellPlace(addition.list, template)}[${elementOf(addition).is}]`;
+}
+
+/** What tells an element of a list apart from the others. */
+function elementOf(addition: Exclude<Addition, { kind: 'field' }>): { key: string; is: string | number } {
   switch (addition.kind) {
-    case 'field':
-      return addition.place;
     case 'entry':
-      return [
-        ...addition.list,
-        { key: addition.key, is: (addition.value as Record<string, string | number>)[addition.key] ?? '' },
-      ];
+      return {
+        key: addition.key,
+        is: (addition.value as Readonly<Record<string, string | number>>)[addition.key] ?? '',
+      };
     case 'item':
-      return [...addition.list, { key: '', is: addition.value }];
+      return { key: '', is: addition.value };
     case 'words':
-      return [...addition.list, { key: '', is: addition.value[0] ?? '' }];
+      return { key: '', is: addition.value[0] ?? '' };
   }
 }

@@ -2,30 +2,37 @@ import { isObject } from '../../base/json.js';
 import type { Place, Segment } from './types.js';
 
 /**
- * A place for a person: `containers[vllm].env[POD_IP]`. List positions become the names of what stands there; the
- * leading `spec` of a pod template is left out.
+ * A place in a template for a person: `containers[vllm].env[POD_IP]`. List positions become the names of what stands there;
+ * the leading `spec` is left out.
  */
-export function spellPlace(place: Place, object: unknown, below: Place): string {
-  let at = follow(object, below);
+export function spellPlace(place: Place, template: unknown): string {
+  const [first, second] = place;
+  const short = first === 'spec' && typeof second === 'string' && second !== 'schedulerName' && !special.test(second);
+  let at = short ? step(template, 'spec') : template;
   let text = '';
-  for (const segment of place) {
-    text += spellSegment(segment, at, text === '');
-    at = step(at, segment);
+  for (let index = short ? 1 : 0; index < place.length; index += 1) {
+    const segment = place[index] as Segment;
+    const next = step(at, segment);
+    text += spellSegment(segment, next, text === '');
+    at = next;
   }
-  return text.replace(/^spec\.(?!schedulerName)/, '');
+  return text;
 }
 
-function spellSegment(segment: Segment, at: unknown, first: boolean): string {
+function spellSegment(segment: Segment, there: unknown, first: boolean): string {
   if (typeof segment === 'object') return `[${segment.is}]`;
-  if (typeof segment === 'number') return `[${nameOf(step(at, segment)) ?? segment}]`;
-  if (/[./]/.test(segment)) return `["${segment}"]`;
+  if (typeof segment === 'number') return `[${nameOf(there) ?? segment}]`;
+  if (special.test(segment)) return `["${segment}"]`;
   return first ? segment : `.${segment}`;
 }
+
+const special = /[./]/;
 
 const nameOf = (value: unknown): string | undefined =>
   isObject(value) && typeof value['name'] === 'string' ? value['name'] : undefined;
 
-const follow = (object: unknown, place: Place): unknown => place.reduce<unknown>(step, object);
+/** What stands at a place; undefined when nothing does. */
+export const follow = (object: unknown, place: Place): unknown => place.reduce<unknown>(step, object);
 
 function step(at: unknown, segment: Segment): unknown {
   if (typeof segment === 'object') return Array.isArray(at) ? at.find((entry) => matches(entry, segment)) : undefined;
