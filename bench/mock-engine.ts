@@ -4,13 +4,21 @@
  *
  *     node mock-engine.js PORT PREFILL,PREFILL DECODE,DECODE        prints `ready`
  *
- * What a request wants stands in its `user` field, which every router passes on: `bench chunks=N every=MS` (` aligned`: all such
+ * What a request wants stands in its system prompt, which every router passes on: `bench chunks=N every=MS` (` aligned`: all such
  * streams step in the same millisecond; else they are spread evenly over the period), `bench hold` (one chunk, then silence),
  * `bench push=BYTES` (as many chunks, as fast as they are taken). Without it the answer is whole.
  */
 import { createServer, type Socket } from 'node:net';
 import { chunkStepper } from './mock-pace.js';
-import { plainAnswer, prefillAnswer, prefillStream, probeAnswer, streamHead, tokenEvent } from './mock-wire.js';
+import {
+  legsAnswer,
+  plainAnswer,
+  prefillAnswer,
+  prefillStream,
+  probeAnswer,
+  streamHead,
+  tokenEvent,
+} from './mock-wire.js';
 
 /** Far enough into a body, from either end, for what routers write around the prompt. */
 const edge = 1500;
@@ -18,8 +26,13 @@ const pushed = Buffer.concat(Array.from({ length: 300 }, () => tokenEvent));
 
 const step = chunkStepper();
 
+/** Requests that prefill got, that decode got, and that decode got with what a prefill engine has for it. */
+const legs = { prefill: 0, decode: 0, handed: 0 };
+
 function answerDecode(socket: Socket, edges: string): void {
-  const wants = /"user":\s*"bench (?:chunks=(\d+) every=(\d+)( aligned)?|push=(\d+)|hold)"/.exec(edges);
+  legs.decode += 1;
+  if (edges.includes('"remote_block_ids":[[') || edges.includes('"bootstrap_room":')) legs.handed += 1;
+  const wants = /"content":\s*"bench (?:chunks=(\d+) every=(\d+)( aligned)?|push=(\d+)|hold)"/.exec(edges);
   if (!wants) {
     socket.write(plainAnswer);
     return;
@@ -33,6 +46,7 @@ function answerDecode(socket: Socket, edges: string): void {
 
 /** Prefill makes one token. With a KV address in the request (vLLM) the answer carries the handover; without (SGLang) it is drained. */
 function answerPrefill(socket: Socket, edges: string): void {
+  legs.prefill += 1;
   if (/"do_remote_decode":\s*true/.test(edges)) socket.write(prefillAnswer);
   else socket.write(/"stream":\s*true/.test(edges) ? prefillStream : plainAnswer);
 }
@@ -53,7 +67,7 @@ function push(socket: Socket, bytes: number): void {
 
 function answer(socket: Socket, head: string, body: Buffer, isPrefill: boolean): void {
   if (!head.startsWith('POST')) {
-    socket.write(probeAnswer(head));
+    socket.write(head.startsWith('GET /bench/legs') ? legsAnswer(legs) : probeAnswer(head));
     return;
   }
   const edges =

@@ -50,6 +50,9 @@ const unknown = Buffer.from(
   'HTTP/1.1 404 Not Found\r\ncontent-length: 22\r\ncontent-type: application/json\r\n\r\n{"detail":"Not Found"}',
 );
 
+/** What the engines were asked so far, for the bench itself. */
+export const legsAnswer = (legs: object): Buffer => whole(JSON.stringify(legs));
+
 /** What routers ask before they trust an engine. */
 export function probeAnswer(requestHead: string): Buffer {
   const path = /^[A-Z]+ ([^ ?]+)/.exec(requestHead)?.[1] ?? '';

@@ -7,6 +7,7 @@ import { type Candidate, isInstalled, launch, ownFolder } from './router-site.js
 export const nginx: Candidate = {
   name: 'nginx',
   mustBeRight: true,
+  hasTwoLegs: false,
   toInstall: 'apt-get install nginx',
   async start(site) {
     if (!isInstalled('nginx', '-v')) return undefined;
@@ -23,6 +24,7 @@ export const nginx: Candidate = {
 export const haproxy: Candidate = {
   name: 'haproxy',
   mustBeRight: false,
+  hasTwoLegs: false,
   toInstall: 'apt-get install haproxy',
   async start(site) {
     if (!isInstalled('haproxy', '-v')) return undefined;

@@ -7,6 +7,7 @@ import { type Candidate, ownFolder, type Site } from './router-site.js';
 export const tandem: Candidate = {
   name: 'tandem',
   mustBeRight: true,
+  hasTwoLegs: true,
   toInstall: 'make build',
   start: (site) => startOurs(site),
 };

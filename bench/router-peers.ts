@@ -33,7 +33,7 @@ function candidate({ name, program, toInstall, args, ready }: Peer): Candidate {
       ...(ready === undefined ? {} : { ready: () => ready(port, site) }),
     });
   }
-  return { name, mustBeRight: false, toInstall: `pip install ${toInstall}, and --peers`, start };
+  return { name, mustBeRight: false, hasTwoLegs: true, toInstall: `pip install ${toInstall}, and --peers`, start };
 }
 
 /** `--flag a --flag b`, with more after each where the flag takes it. */

@@ -21,6 +21,8 @@ export interface Candidate {
   readonly name: string;
   /** A wrong answer of it ends the run; those of the others are counted. */
   readonly mustBeRight: boolean;
+  /** Asks a prefill engine, and hands decode what it got: other than a plain hop. */
+  readonly hasTwoLegs: boolean;
   /** What makes it available. */
   readonly toInstall: string;
   /** Undefined when it is not installed. */
@@ -34,6 +36,19 @@ export async function startEngines({ enginePort, prefill, decode }: Site): Promi
   });
   await line(child, /ready/);
   return { pid: child.pid ?? 0, stop: () => ended(child) };
+}
+
+export interface Legs {
+  readonly prefill: number;
+  readonly decode: number;
+  /** Decode legs that carried what belongs to a prefill leg. */
+  readonly handed: number;
+}
+
+/** What all engines were asked so far. */
+export async function legsOf({ enginePort, decode }: Site): Promise<Legs> {
+  const answer = await fetch(`http://${decode[0]}:${enginePort}/bench/legs`, { headers: { connection: 'close' } });
+  return (await answer.json()) as Legs;
 }
 
 export const isInstalled = (command: string, ...args: string[]): boolean =>

@@ -42,7 +42,7 @@ function cell(
   values: readonly number[] | undefined,
   nginx: readonly number[] | undefined,
 ): string {
-  if (!values) return 'failed';
+  if (!values || values.some((value) => !Number.isFinite(value))) return 'failed';
   const text = spread(values, digits);
   if (!inHops || !nginx || nginx === values) return text;
   // Round by round: what disturbed the machine then disturbed both.

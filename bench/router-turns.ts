@@ -1,7 +1,7 @@
-import type { Target } from './asker.js';
+import type { Seen, Target } from './asker.js';
 import type { Contender } from './contenders.js';
 import { type Case, type Round, warmUp } from './router-cases.js';
-import type { Candidate, Site } from './router-site.js';
+import { type Candidate, legsOf, type Site } from './router-site.js';
 import type { Results } from './router-table.js';
 
 export interface Run {
@@ -22,13 +22,27 @@ export async function startAll(run: Run, candidates: readonly Candidate[]): Prom
       if (!contender) continue;
       started.set(candidate, contender);
       run.progress(`${candidate.name} is up\n`);
-      await judged(run, candidate, 'warm-up', async () => ({ values: [], seen: await warmUp(contender) }));
+      await judged(run, candidate, 'warm-up', async () => ({
+        values: [],
+        seen: await warmedUp(run, candidate, contender),
+      }));
     }
   } catch (error) {
     for (const contender of started.values()) await contender.stop();
     throw error;
   }
   return started;
+}
+
+/** A router that does less than two legs is compared with nothing here. */
+async function warmedUp({ site }: Run, { hasTwoLegs }: Candidate, contender: Contender): Promise<Seen> {
+  const before = await legsOf(site);
+  const seen = await warmUp(contender);
+  const legs = await legsOf(site);
+  const both = Math.min(legs.prefill - before.prefill, legs.handed - before.handed);
+  if (!hasTwoLegs || both >= seen.requests) return seen;
+  const firstWrong = `only ${both} of ${seen.requests} requests had a prefill leg and a decode leg that belongs to it`;
+  return { ...seen, wrong: seen.requests - both, firstWrong };
 }
 
 /** Contenders take turns inside each round, so that what disturbs the machine disturbs all of them. */
