@@ -92,6 +92,20 @@ export const tandemKeys = {
     'webhooks',
     'arguments, shell-quoted',
   ),
+  store: key(
+    'store',
+    'ModelServing annotation',
+    'user',
+    'webhooks',
+    'address of the KV store, pool or proxy that the connector needs, e.g. `mooncake-master.kv:50088`',
+  ),
+  network: key(
+    'network',
+    'ModelServing annotation',
+    'user',
+    'webhooks',
+    'network card of every pod that moves KV: `RESOURCE` or `RESOURCE=COUNT`, e.g. `rdma/ib`',
+  ),
   profiles: key(
     'profiles',
     'ModelServing annotation',

@@ -48,7 +48,7 @@ export function profilesPage(profiles: Profiles): string {
   return `<!-- Generated from config/profiles by \`make gen\`. Do not edit. -->
 # Profiles
 
-A profile is YAML that describes an accelerator, an engine or a connector. Tandem knows nothing about chips and engines beyond these files: a new one is a new file, no code.
+A profile is YAML that describes an accelerator, an engine, a connector, a family of models or a network card. Tandem knows nothing about chips, engines and models beyond these files: a new one is a new file, no code.
 \`tandem expand\`, \`check\` and \`webhook\` take \`--profiles FOLDER\` (all its \`*.yaml\`, for example a mounted ConfigMap) instead of the files of the package; the webhook follows the folder.
 Every entry that adds something says why in \`because\`, and mostly where that is known from in \`source\`; \`tandem expand --explain\` prints both beside the field.
 
@@ -83,10 +83,19 @@ ${accelerators(profiles)}
 ${engines(profiles)}
 ## Connectors
 
-What a connector needs that no profile can know is the user's: \`MOONCAKE_MASTER\` or \`MOONCAKE_CONFIG_PATH\` for \`ascend-store\`, \`LMCACHE_REMOTE_URL\` or \`LMCACHE_CONFIG_FILE\` for LMCache,
-\`ASCEND_MF_STORE_URL\` for \`sglang-ascend\`, and a file system on the nodes at \`/mnt/kv-cache\` for \`shared-storage\`. In the terse form write a container with \`name\`, \`image\` and \`env\` only: it keeps these and gets the rest.
+The image is that of the terse form where the engine's own lacks the connector; an accelerator that is not named there has no known image, and the terse form asks for one: write a container with
+\`name\` and \`image\` only, and it gets the rest. *needs* is what no profile can know: \`tandem.dev/store: ADDRESS\` on the ModelServing fills the first of the variables in every pod, or the container has
+one of them. \`shared-storage\` needs a file system that all nodes mount at \`/mnt/kv-cache\`.
 
 ${connectors(profiles)}
+## Networks
+
+\`tandem.dev/network: RESOURCE\` (or \`RESOURCE=COUNT\`) on a ModelServing asks for a card in every pod that moves KV; \`give\` in a profile does so for all servings of a cluster.
+
+${networks(profiles)}
+## Models
+
+${models(profiles)}
 ## What they add
 
 Only where it is absent. *terse* marks what is written into containers that the terse form makes, and nowhere else.
@@ -126,7 +135,7 @@ function engines({ engines }: Profiles): string {
 
 function connectors({ connectors }: Profiles): string {
   return table(
-    ['name', 'known by', 'engines', 'dialect of the router', 'tensor parallel', 'ports'],
+    ['name', 'known by', 'engines', 'dialect of the router', 'tensor parallel', 'ports', 'image', 'needs'],
     connectors.map((row) => [
       code(row.name),
       knownBy(row),
@@ -134,7 +143,30 @@ function connectors({ connectors }: Profiles): string {
       code(row.dialect),
       row.tensorParallel.replaceAll('-', ' '),
       (row.ports ?? []).map(({ name, port, oneForEach }) => `${name} ${port}${oneForEach ? '…' : ''}`).join(', '),
+      Object.entries(row.images ?? {})
+        .map(([accelerator, image]) => `${accelerator} ${code(image)}`)
+        .join(', '),
+      (row.needs ?? []).map(({ oneOf }) => oneOf.map(code).join(' or ')).join('; '),
     ]),
+  );
+}
+
+function networks({ networks }: Profiles): string {
+  return table(
+    ['name', 'resources', 'given', 'capabilities'],
+    networks.map(({ name, resourcePatterns, give, capabilities = [] }) => [
+      code(name),
+      codes(resourcePatterns),
+      give ? `${give.count} ${code(give.resource)} with ${codes(give.connectors)}` : 'where a serving asks for it',
+      codes(capabilities),
+    ]),
+  );
+}
+
+function models({ models }: Profiles): string {
+  return table(
+    ['name', 'known by', 'KV heads', 'source'],
+    models.map(({ name, names, kvHeads, source = '' }) => [code(name), codes(names), kvHeads, source]),
   );
 }
 

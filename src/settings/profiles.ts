@@ -65,8 +65,10 @@ export interface ProfileHistory {
 const mostRevisions = 50;
 
 /** Text from which the same profiles, with the same revision, are read again. */
-export function profilesAsText({ accelerators, engines, connectors }: Profiles): string {
-  return [...accelerators, ...engines, ...connectors].map((profile) => JSON.stringify(profile)).join('\n---\n');
+export function profilesAsText({ accelerators, engines, connectors, models, networks }: Profiles): string {
+  return [...accelerators, ...engines, ...connectors, ...models, ...networks]
+    .map((profile) => JSON.stringify(profile))
+    .join('\n---\n');
 }
 
 /** A history in a folder, one file for each revision. */

@@ -129,7 +129,8 @@ export const sameBlockSize = pairRule({
   because: 'the handshake passes and then every request fails',
   source: 'pd-protocols C-11',
   *check(pair) {
-    const flag = isSglang(pair.prefill) ? 'page-size' : 'block-size';
+    const flag = pair.prefill.engine.profile.flags.blockSize;
+    if (flag === undefined) return;
     for (const place of differing(pair, [flag], undefined))
       yield isSglang(pair.prefill) ? place : { ...place, severity: 'warning' };
   },
@@ -182,7 +183,8 @@ export const decodeTakesWhatPrefillTakes = pairRule({
   because: 'a prompt that only prefill accepts leaves its KV stranded there',
   source: 'pd-protocols C-14',
   *check({ prefill, decode }) {
-    const flag = isSglang(prefill) ? 'context-length' : 'max-model-len';
+    const flag = prefill.engine.profile.flags.maxLength;
+    if (flag === undefined) return;
     const [p, d] = [numberOf(prefill, flag), numberOf(decode, flag)];
     if (p === undefined || d === undefined || d >= p) return;
     yield finding(flagPath(decode, flag), { saw: d, want: `${p} or more`, fix: `give both roles the same --${flag}` });

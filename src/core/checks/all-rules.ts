@@ -7,6 +7,7 @@ import { finding } from './finding.js';
 import * as identity from './identity-rules.js';
 import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
+import * as need from './need-rules.js';
 import * as platform from './platform-rules.js';
 import * as protocol from './protocol-rules.js';
 import * as rollout from './rollout-rules.js';
@@ -57,6 +58,7 @@ export const servingRules = rulesIn<ServingSubject>(
   identity,
   storage,
   platform,
+  need,
   lifecycle,
   protocol,
 );

@@ -1,4 +1,6 @@
+import type { ModelServing } from '../../api/types.js';
 import { wholeUnits } from '../../base/quantity.js';
+import type { AcceleratorProfile } from '../profiles/types.js';
 import { finding } from './finding.js';
 import {
   flagOf,
@@ -6,8 +8,10 @@ import {
   isAscendMooncake,
   isMla,
   isNixl,
+  isP2pNccl,
   isSglang,
   isUpstreamMooncake,
+  literalOf,
   tensorParallelFlag,
 } from './reads.js';
 import { type EngineRole, engineRule, pairRule, servingRule } from './subject.js';
@@ -156,7 +160,7 @@ export const ncclParallelism = pairRule({
   source: 'pd-protocols C-32',
   *check({ prefill, decode }) {
     const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (decode.connector?.name !== 'P2pNcclConnector' || p === d) return;
+    if (!isP2pNccl(decode) || p === d) return;
     const fix = 'give both roles the same --tensor-parallel-size';
     yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
   },
@@ -170,24 +174,25 @@ export const sglangParallelism = pairRule({
   source: 'pd-protocols C-33',
   *check({ prefill, decode }) {
     const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (!isSglang(decode) || isMla(decode) || p === d) return;
-    const fix = 'give both roles the same --tp-size, or set the staging buffer on both';
+    const staged = [prefill, decode].every((engine) => literalOf(engine, 'SGLANG_DISAGG_STAGING_BUFFER') === '1');
+    if (!isSglang(decode) || isMla(decode) || p === d || staged) return;
+    const fix = 'give both roles the same --tp-size, or set SGLANG_DISAGG_STAGING_BUFFER to "1" on both';
     yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
   },
 });
 
-const evenTo = (last: number) => Array.from({ length: last / 2 }, (_, i) => 2 * (i + 1));
-/** Devices that one pod may ask for, by the node label `accelerator-type` of MindCluster (pd-protocols B.1.1). */
-const mindClusterCounts: Readonly<Record<string, readonly number[]>> = {
-  module: [1, 2, 4, 8],
-  half: [1, 2, 4],
-  card: [1, 2],
-  'card-910b-2': [1, 2],
-  'module-910b-8': [1, 2, 3, 4, 5, 6, 7, 8],
-  'module-910b-16': [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16],
-  'module-a3-16': [1, ...evenTo(16)],
-  'module-a3-16-super-pod': [1, ...evenTo(16)],
-};
+/** What a node of the selected type hands out; undefined when the pod selects none that is known. */
+function countsOfNode(
+  profile: AcceleratorProfile | undefined,
+  selector: Readonly<Record<string, string>> = {},
+): readonly number[] | undefined {
+  const { label = '', counts = {} } = profile?.allowedCountsBy ?? {};
+  const type = selector[label] ?? '';
+  return Object.hasOwn(counts, type) ? counts[type] : undefined;
+}
+
+const podsOfGroup = ({ spec }: ModelServing): number =>
+  spec.template.roles.reduce((sum, { replicas = 1, workerReplicas = 0 }) => sum + replicas * (1 + workerReplicas), 0);
 
 export const countIsAllowed = engineRule({
   code: 'TND-034',
@@ -196,12 +201,12 @@ export const countIsAllowed = engineRule({
   because: 'the pod stays Pending otherwise',
   source: 'pd-protocols C-34, B.1.1',
   reads: 'pod',
-  *check({ devices, spec }) {
-    const { resource, profile } = devices;
-    if (!resource?.startsWith('huawei.com/')) return;
-    const known = mindClusterCounts[spec.nodeSelector?.['accelerator-type'] ?? ''];
+  *check({ devices, spec }, { serving }) {
+    const { resource, profile, count } = devices;
+    const known = countsOfNode(profile, spec.nodeSelector);
     const allowed = known ?? profile?.allowedCounts;
-    if (!allowed || allowed.includes(devices.count)) return;
+    // Where one device alone is refused, it is refused to gangs: a group of one pod may have it.
+    if (allowed === undefined || allowed.includes(count) || (count === 1 && podsOfGroup(serving) === 1)) return;
     const fix = `set ${resource} to one of them`;
     yield finding(
       devices.path,
@@ -227,10 +232,12 @@ export const sameHardware = pairRule({
         fix: 'ask for the same resource in both roles',
       });
     }
-    const [pt, dt] = [prefill, decode].map(({ spec }) => spec.nodeSelector?.['accelerator-type']);
-    if (pt === undefined || dt === undefined || pt === dt) return;
-    const fix = 'select the same accelerator-type in both roles';
-    yield finding(`${decode.path}.nodeSelector`, { saw: dt, want: `${pt}, as on prefill`, fix });
+    for (const label of decode.devices.profile?.generationLabels ?? []) {
+      const [pt, dt] = [prefill, decode].map(({ spec }) => spec.nodeSelector?.[label]);
+      if (pt === undefined || dt === undefined || pt === dt) continue;
+      const fix = `select the same ${label} in both roles`;
+      yield finding(`${decode.path}.nodeSelector`, { saw: dt, want: `${pt}, as on prefill`, fix });
+    }
   },
 });
 

@@ -178,7 +178,9 @@ export const engineIdIsFresh = engineRule({
   source: 'pd-protocols C-40',
   *check(engine) {
     const id = configOf(engine, 'engine_id');
-    if (!isNixl(engine) || typeof id !== 'string' || !/\$[({]?POD_NAME/.test(id)) return;
+    // Where the router must know the id beforehand, a fixed one is the protocol.
+    if (!isNixl(engine) || engine.connector?.profile?.engineId === 'pod') return;
+    if (typeof id !== 'string' || !/\$[({]?POD_NAME/.test(id)) return;
     yield finding(configPath(engine), {
       saw: id,
       want: 'no fixed id',
@@ -268,7 +270,7 @@ export const loopbackIsUnreachable = engineRule({
   because: 'neither the router nor the probes reach it otherwise',
   source: 'pd-protocols C-66',
   *check(engine) {
-    const host = flagOf(engine, 'host') ?? (engine.engine.profile.family === 'sglang' ? '127.0.0.1' : '0.0.0.0');
+    const host = flagOf(engine, 'host') ?? engine.engine.profile.hostDefault ?? '0.0.0.0';
     if (!/^(localhost|127\..*|::1)$/.test(host)) return;
     yield finding(engine.engine.argPaths.get('host') ?? `${engine.containerPath}.args`, {
       saw: `--host ${host}`,

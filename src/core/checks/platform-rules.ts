@@ -1,15 +1,9 @@
+import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
 import { finding } from './finding.js';
 import { envOf, envPath, literalOf } from './reads.js';
 import { type EngineRole, engineRule } from './subject.js';
 
 /** Rules about what the accelerator platform does itself: numbering devices, writing annotations, selecting nodes. */
-
-const visibleDevices = [
-  'ASCEND_RT_VISIBLE_DEVICES',
-  'CUDA_VISIBLE_DEVICES',
-  'PHYSICAL_DEVICES',
-  'NVIDIA_VISIBLE_DEVICES',
-];
 
 export const devicesAreNotPicked = engineRule({
   code: 'TND-059',
@@ -19,8 +13,7 @@ export const devicesAreNotPicked = engineRule({
   source: 'pd-protocols C-59',
   reads: 'pod',
   *check(engine) {
-    if (engine.devices.resource === undefined) return;
-    for (const name of visibleDevices) {
+    for (const name of engine.devices.profile?.visibleDevices ?? []) {
       const value = literalOf(engine, name);
       if (value === undefined || !/^\d+(,\d+)*$/.test(value)) continue;
       yield finding(envPath(engine, name), { saw: value, want: 'nothing', fix: `remove ${name}` });
@@ -55,15 +48,6 @@ function* annotationOf(engine: EngineRole, name: string, want: string | undefine
   yield finding(envPath(engine, name), { saw: key, want, fix: `read annotations['${want}']` });
 }
 
-const mindClusterKeys = [
-  'ring-controller.atlas',
-  'fault-scheduling',
-  'pod-rescheduling',
-  'sp-block',
-  'accelerator-type',
-  'host-arch',
-];
-
 export const platformsAreNotMixed = engineRule({
   code: 'TND-061',
   severity: 'warning',
@@ -71,20 +55,20 @@ export const platformsAreNotMixed = engineRule({
   because: 'no node has both, so the pod stays Pending or is not managed',
   source: 'pd-protocols C-61',
   reads: 'pod',
-  *check({ devices, role, spec, path }) {
+  *check({ devices, role, spec, path, profiles }) {
     const { labels = {}, annotations = {} } = role.template.metadata ?? {};
-    const foreign = Object.keys({ ...labels, ...annotations, ...spec.nodeSelector }).find(
-      foreignTo(devices.resource ?? ''),
-    );
+    const keys = foreignKeys(devices.profile, profiles);
+    const foreign = Object.keys({ ...labels, ...annotations, ...spec.nodeSelector }).find((key) => keys.has(key));
     if (foreign === undefined) return;
     const fix = 'remove it, or ask for the resource of that platform';
     yield finding(path, { saw: foreign, want: `keys of the platform that offers ${devices.resource ?? ''}`, fix });
   },
 });
 
-/** Whether a key belongs to another platform than the one whose resource is asked for. */
-function foreignTo(resource: string): (key: string) => boolean {
-  if (resource.startsWith('huawei.com/ascend-')) return (key) => mindClusterKeys.includes(key);
-  if (resource.startsWith('huawei.com/Ascend')) return (key) => key === 'accelerator/huawei-npu';
-  return () => false;
+/** Keys that only other platforms for chips of the same vendor know. */
+function foreignKeys(own: AcceleratorProfile | undefined, { accelerators }: Profiles): ReadonlySet<string> {
+  const others = accelerators.filter(({ vendor }) => vendor === own?.vendor);
+  const keys = new Set(others.flatMap(({ platformKeys = [] }) => platformKeys));
+  for (const key of own?.platformKeys ?? []) keys.delete(key);
+  return keys;
 }

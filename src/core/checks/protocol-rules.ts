@@ -1,12 +1,11 @@
 import { tandemKeys } from '../../api/names.js';
 import { finding } from './finding.js';
-import { envOf, extraOf, literalOf } from './reads.js';
+import { envOf, extraOf, isLmcachePd, literalOf } from './reads.js';
 import { type EngineRole, engineRule, pairRule, type ServingSubject, servingRule } from './subject.js';
 
 /** What router and engines must say to each other beside the handover itself (pd-protocols A.4, A.5). */
 
 const pathOf = ({ connector, containerPath }: EngineRole): string => connector?.path ?? containerPath;
-const isLmcachePd = ({ connector }: EngineRole): boolean => connector?.profile?.name === 'lmcache-pd';
 
 const receiverPorts = ['pd_peer_init_port', 'pd_peer_alloc_port'] as const;
 

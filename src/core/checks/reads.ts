@@ -1,5 +1,6 @@
 import type { EnvVar } from '../../api/kube.js';
 import { isObject } from '../../base/json.js';
+import { patternOf } from '../reading/pattern.js';
 import type { EngineRole } from './subject.js';
 
 /** Small questions to a reading, so that rules read as sentences. Flags are named long, without dashes. */
@@ -53,21 +54,36 @@ export function integerOf(value: unknown): number | undefined {
   return typeof number === 'number' && Number.isInteger(number) ? number : undefined;
 }
 
-/** Connectors by what they need of each other (pd-protocols A and B), by the names of their profiles. */
-const isOneOf =
-  (...names: readonly string[]) =>
+/** Connectors by what they need of each other (pd-protocols A and B): the family that their profile names, else its name. */
+const isOfFamily =
+  (family: string) =>
   ({ connector }: EngineRole): boolean =>
-    connector?.profile !== undefined && names.includes(connector.profile.name);
-export const isNixl = isOneOf('nixl', 'nixl-push');
-export const isAscendMooncake = isOneOf('mooncake-v1', 'mooncake-hybrid', 'mooncake-layerwise');
-export const isUpstreamMooncake = isOneOf('mooncake');
-export const isHashKeyed = isOneOf('lmcache', 'ascend-store');
+    connector?.profile !== undefined && (connector.profile.family ?? connector.profile.name) === family;
+export const isNixl = isOfFamily('nixl');
+export const isAscendMooncake = isOfFamily('ascend-mooncake');
+export const isUpstreamMooncake = isOfFamily('mooncake');
+export const isP2pNccl = isOfFamily('p2p-nccl');
+export const isLmcachePd = isOfFamily('lmcache-pd');
+export const isOffloading = isOfFamily('offloading');
+export const isHashKeyed = ({ connector }: EngineRole): boolean =>
+  connector?.parts.some(({ hashKeyed }) => hashKeyed) ?? false;
 export const isSglang = ({ engine }: EngineRole): boolean => engine.profile.family === 'sglang';
 export const isAscend = ({ engine }: EngineRole): boolean => engine.profile.name === 'vllm-ascend';
 
-/** Multi-head latent attention keeps one KV head: its KV is the same on every tensor-parallel rank. Known by model name only. */
-export const isMla = ({ engine }: EngineRole): boolean =>
-  /deepseek[-_]?(v[2-9]|r\d)|kimi-?k\d|glm-?5|longcat/i.test(`${engine.model ?? ''} ${engine.servedNames.join(' ')}`);
+/** Whether all KV heads of the model are one, so that its KV is the same on every tensor-parallel rank. Known by its name only. */
+export const isMla = ({ engine, profiles }: EngineRole): boolean => {
+  const names = [engine.model ?? '', ...engine.servedNames].join(' ').toLowerCase();
+  return profiles.models.some((models) => models.names.some((name) => patternOf(name).test(names)));
+};
+
+/** Extended resources of the engine container that are network cards, by the profiles. */
+export const networkCardsOf = ({ container, profiles }: EngineRole): readonly string[] => {
+  const { requests, limits } = container.resources ?? {};
+  return Object.keys({ ...requests, ...limits }).filter((resource) =>
+    profiles.networks.some(({ resourcePatterns }) => resourcePatterns.some((name) => patternOf(name).test(resource))),
+  );
+};
+export const usesNetworkCard = (engine: EngineRole): boolean => networkCardsOf(engine).length > 0;
 
 /** True, false, or undefined when the version is unknown: whether the engine is at least `major.minor`. */
 export function isAtLeast(version: string | undefined, major: number, minor: number): boolean | undefined {
@@ -78,7 +94,7 @@ export function isAtLeast(version: string | undefined, major: number, minor: num
 }
 
 /** Volume mounts of the engine container and init containers' shared paths, longest first. */
-export const isMounted = ({ container }: EngineRole, path: string): boolean =>
+export const isMounted = ({ container }: Pick<EngineRole, 'container'>, path: string): boolean =>
   (container.volumeMounts ?? []).some(({ mountPath }) => {
     const mount = mountPath.replace(/\/+$/, '');
     return path === mount || path.startsWith(`${mount}/`);

@@ -1,7 +1,18 @@
 import type { Volume } from '../../api/kube.js';
 import { wholeUnits } from '../../base/quantity.js';
+import type { WantedVolume } from '../profiles/types.js';
 import { finding } from './finding.js';
-import { extraOf, integerOf, isAscendMooncake, isMounted, isUpstreamMooncake, literalOf } from './reads.js';
+import {
+  extraOf,
+  integerOf,
+  isAscendMooncake,
+  isMounted,
+  isOffloading,
+  isUpstreamMooncake,
+  literalOf,
+  networkCardsOf,
+  usesNetworkCard,
+} from './reads.js';
 import { type EngineRole, engineRule, instancesOf, pairRule } from './subject.js';
 
 const gibi = 1024 ** 3;
@@ -75,7 +86,7 @@ export const offloadedKvFits = engineRule({
   *check(engine) {
     const bytes = integerOf(extraOf(engine, 'cpu_bytes_to_use'));
     const shm = shmOf(engine);
-    if (engine.connector?.profile?.name !== 'offloading' || bytes === undefined) return;
+    if (!isOffloading(engine) || bytes === undefined) return;
     if (!shm || shm.limit === undefined || shm.limit > bytes) return;
     const fix = 'raise sizeLimit, or lower "cpu_bytes_to_use"';
     yield finding(shm.path, { saw: shm.volume.emptyDir?.sizeLimit, want: `more than ${bytes} bytes`, fix });
@@ -103,6 +114,31 @@ function isOnHost({ container, spec }: EngineRole, path: string): boolean {
   return (spec.volumes ?? []).some(({ name, hostPath }) => name === mount?.name && hostPath !== undefined);
 }
 
+/** Files of the node that the pod's accelerator cannot do without, and that neither it nor the container runtime mounts. */
+function missingFiles(engine: EngineRole, runtimeMounts: boolean): readonly WantedVolume[] {
+  const wanted = (engine.devices.profile?.volumes ?? []).filter(({ required }) => required);
+  return wanted.filter(
+    (file) =>
+      (file.when?.runtimeMounts ?? true) === runtimeMounts &&
+      isForConnector(file, engine) &&
+      !placesOf(file).some((path) => isMounted(engine, path)),
+  );
+}
+
+const placesOf = ({ mountPath, insteadOf = [] }: WantedVolume): readonly string[] => [mountPath, ...insteadOf];
+const isForConnector = ({ when }: WantedVolume, { connector }: EngineRole): boolean =>
+  when?.connectors === undefined || when.connectors.includes(connector?.profile?.name ?? '');
+
+function* toMount(engine: EngineRole, files: readonly WantedVolume[]) {
+  for (const file of files) {
+    yield finding(`${engine.containerPath}.volumeMounts`, {
+      saw: `none of ${placesOf(file).join(', ')}`,
+      want: 'one of them, from the host',
+      fix: `mount hostPath ${file.hostPath}, type ${file.type}, read-only`,
+    });
+  }
+}
+
 export const npuNetworkIsMounted = engineRule({
   code: 'TND-049',
   severity: 'error',
@@ -111,14 +147,7 @@ export const npuNetworkIsMounted = engineRule({
   source: 'pd-protocols C-49',
   reads: 'pod',
   *check(engine) {
-    if (!isAscendMooncake(engine)) return;
-    const any = ['/etc/hccn.conf', '/usr/local/Ascend/driver/tools/hccn_tool'].some((path) => isMounted(engine, path));
-    if (any) return;
-    yield finding(`${engine.containerPath}.volumeMounts`, {
-      saw: 'neither /etc/hccn.conf nor /usr/local/Ascend/driver/tools',
-      want: 'one of them, from the host',
-      fix: 'mount hostPath /etc/hccn.conf, type File, read-only',
-    });
+    yield* toMount(engine, missingFiles(engine, true));
   },
 });
 
@@ -130,20 +159,9 @@ export const driverIsMounted = engineRule({
   source: 'pd-protocols C-50',
   reads: 'pod',
   *check(engine, { context }) {
-    if (context.hasAscendRuntime !== false || !engine.devices.resource?.startsWith('huawei.com/')) return;
-    if (isMounted(engine, '/usr/local/Ascend/driver/lib64')) return;
-    const fix = 'mount hostPath /usr/local/Ascend/driver';
-    yield finding(`${engine.containerPath}.volumeMounts`, {
-      saw: 'no driver mount',
-      want: '/usr/local/Ascend/driver',
-      fix,
-    });
+    if (context.hasAscendRuntime === false) yield* toMount(engine, missingFiles(engine, false));
   },
 });
-
-const isRdma = (resource: string): boolean => /(^rdma\/|\/rdma|\/efa$|\/hca|\/vnic$|\/roce)/.test(resource);
-const rdmaOf = ({ container }: EngineRole): readonly string[] =>
-  Object.keys({ ...container.resources?.requests, ...container.resources?.limits }).filter(isRdma);
 
 export const rdmaMayLockMemory = engineRule({
   code: 'TND-051',
@@ -155,7 +173,7 @@ export const rdmaMayLockMemory = engineRule({
   *check(engine) {
     const { capabilities, privileged } = engine.container.securityContext ?? {};
     if (privileged === true || (capabilities?.add ?? []).some((name) => name === 'IPC_LOCK' || name === 'ALL')) return;
-    if (rdmaOf(engine).length === 0 && !isUpstreamMooncake(engine)) return;
+    if (!usesNetworkCard(engine) && !isUpstreamMooncake(engine)) return;
     yield finding(`${engine.containerPath}.securityContext.capabilities.add`, {
       saw: capabilities?.add?.join(', '),
       want: 'IPC_LOCK',
@@ -172,7 +190,7 @@ export const bothHaveRdma = pairRule({
   source: 'pd-protocols C-52',
   reads: 'pod',
   *check({ prefill, decode }) {
-    const [p, d] = [rdmaOf(prefill), rdmaOf(decode)];
+    const [p, d] = [networkCardsOf(prefill), networkCardsOf(decode)];
     if (p.length > 0 === d.length > 0) return;
     const [without, resource] = p.length > 0 ? [decode, p[0]] : [prefill, d[0]];
     yield finding(`${without.containerPath}.resources.limits`, {

@@ -1,5 +1,6 @@
 import { labels } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
+import type { Profiles } from '../profiles/types.js';
 import type { PodReading, RoleReading, ServingReading } from '../reading/types.js';
 import type { CheckContext } from './context.js';
 import type { FoundAt } from './finding.js';
@@ -8,6 +9,8 @@ import { type Rule, rule } from './rule.js';
 /** One role whose engine is known, with the reading of its entry pod. */
 export interface EngineRole extends PodReading {
   readonly role: RoleReading;
+  /** What the reading was made with. */
+  readonly profiles: Profiles;
 }
 
 /** A prefill and a decode role of one serving: their engines must be able to exchange KV. */
@@ -26,7 +29,9 @@ export interface ServingSubject {
 }
 
 export function subjectOf(reading: ServingReading, context: CheckContext): ServingSubject {
-  const engines = reading.roles.flatMap((role) => (role.pod ? [{ ...role.pod, role }] : []));
+  const engines = reading.roles.flatMap((role) =>
+    role.pod ? [{ ...role.pod, role, profiles: reading.profiles }] : [],
+  );
   const on = (side: string) => engines.filter((engine) => engine.side === side);
   const pairs = on('prefill').flatMap((prefill) => on('decode').map((decode) => ({ prefill, decode })));
   return { serving: reading.serving, roles: reading.roles, engines, pairs, context };

@@ -6,6 +6,7 @@ import { isWorkerPod, readPod } from '../reading/pod.js';
 import { readServing } from '../reading/serving.js';
 import { countAt, listAt, objectAt, textAt } from '../reading/shape.js';
 import type { PodPlace, PodReading } from '../reading/types.js';
+import { askedOf } from './asked.js';
 import { Draft } from './draft.js';
 import { drainHook, drainOrder } from './drain.js';
 import { kvFingerprint } from './fingerprint.js';
@@ -14,6 +15,7 @@ import { noteAdditions } from './notes.js';
 import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { argumentsFor, modeOf, planArguments, podsOf, servingAsRun } from './serving.js';
+import { hostNetworkResolver, resolverAddition } from './steps/pod-level.js';
 import type { PlannedRole } from './terse.js';
 import type { Addition, ExpandSettings, Operation, Reason } from './types.js';
 
@@ -71,7 +73,7 @@ function runFor(pod: Pod, given: PodContext): Run {
 /** Mode `pods`: what `expandServing` adds to templates, added to the pod. */
 function completeTemplate({ draft, role, context, reasons }: Run, serving: ModelServing): void {
   const { profiles, settings } = context;
-  const plan = planArguments(serving, readServing(serving, profiles).roles, profiles);
+  const plan = planArguments(serving, readServing(serving, profiles).roles, profiles, settings);
   const place = placeOf(draft);
   const isThis = (planned: PlannedRole) => planned.role.name === role && planned.place === place;
   const terse = plan.roles.find(isThis);
@@ -82,7 +84,8 @@ function completeTemplate({ draft, role, context, reasons }: Run, serving: Model
   const whole = readServing(servingAsRun(serving, profiles, settings), profiles);
   const peers = whole.roles.flatMap(podsOf);
   const roleIndex = whole.roles.find(({ name }) => name === role)?.index ?? 0;
-  const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined, roleIndex };
+  const asked = askedOf(serving);
+  const subject = { reading, template: pod, peers, profiles, settings, terse: terse !== undefined, asked, roleIndex };
   reasons.push(...completePod(subject, draft, [], role, () => readPod(pod, profiles)));
 }
 
@@ -90,6 +93,7 @@ function completeTemplate({ draft, role, context, reasons }: Run, serving: Model
 function identify(run: Run, reading: PodReading): void {
   const { draft, role, reasons } = run;
   const grace = graceSeconds(run, reading);
+  mapResolver(run, reading);
   // The router must find no worker: it knows one address for each role instance.
   if (reading.place === 'entry') {
     reasons.push(...applyAdditions('identity-labels', identityLabels(reading), draft, [], role));
@@ -157,10 +161,22 @@ function graceSeconds({ draft, role, context, reasons }: Run, reading: PodReadin
   return drain.gracePeriodSeconds;
 }
 
-function templateGrace(serving: ModelServing, role: string, place: PodPlace): number | undefined {
+const templateGrace = (serving: ModelServing, role: string, place: PodPlace): number | undefined =>
+  countAt(templateSpec(serving, role, place), 'terminationGracePeriodSeconds');
+
+function templateSpec(serving: ModelServing, role: string, place: PodPlace): object | undefined {
   const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
   const written = roles.find((other) => textAt(other, 'name') === role);
-  return countAt(objectAt(objectAt(written, `${place}Template`), 'spec'), 'terminationGracePeriodSeconds');
+  return objectAt(objectAt(written, `${place}Template`), 'spec');
+}
+
+/** Kubernetes writes ClusterFirst into every pod before admission; a template that is silent means what the host network needs. */
+function mapResolver({ draft, role, context, reasons }: Run, reading: PodReading): void {
+  if (!usesHostNetwork(reading.spec) || context.serving === undefined) return;
+  const silent = textAt(templateSpec(context.serving, role, reading.place), 'dnsPolicy') === undefined;
+  if (!silent || textAt(draft.object['spec'], 'dnsPolicy') !== 'ClusterFirst') return;
+  draft.replace(['spec', 'dnsPolicy'], hostNetworkResolver);
+  reasons.push(reasonFor('resolver', role, 'dnsPolicy', hostNetworkResolver, resolverAddition));
 }
 
 /** A cluster without Volcano never binds a pod that asks for it; the settings say who stands in, and the user is told. */

@@ -5,7 +5,8 @@ import { devices } from './steps/devices.js';
 import { environment } from './steps/environment.js';
 import { identity } from './steps/identity.js';
 import { nodeFiles, sharedMemory } from './steps/mounts.js';
-import { gracePeriod, platformLabels } from './steps/pod-level.js';
+import { network } from './steps/network.js';
+import { gracePeriod, platformLabels, resolver } from './steps/pod-level.js';
 import { ports } from './steps/ports.js';
 import { probes } from './steps/probes.js';
 import { capabilities } from './steps/security.js';
@@ -16,12 +17,14 @@ export const templateSteps: readonly Step[] = [
   identity,
   environment,
   devices,
+  network,
   nodeFiles,
   sharedMemory,
   capabilities,
   ports,
   probes,
   platformLabels,
+  resolver,
   gracePeriod,
 ];
 

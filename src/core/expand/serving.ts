@@ -3,6 +3,7 @@ import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
 import { readRoleAt, readServing } from '../reading/serving.js';
 import type { PodPlace, PodReading, RoleReading } from '../reading/types.js';
+import { askedOf, askedProblems } from './asked.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
 import { planConnectors } from './hand-written.js';
@@ -39,7 +40,7 @@ export function modeOf(serving: ModelServing): Mode {
  */
 export function expandServing(serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing {
   const mode = modeOf(serving);
-  const problems = modeProblems(serving);
+  const problems = [...modeProblems(serving), ...askedProblems(serving)];
   if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
   const { profiles, warnings } = pinnedProfiles(serving, current);
   const whole = expandRoles(serving, profiles, settings);
@@ -89,7 +90,8 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
   const draft = new Draft(serving);
   const readDraft = () => readServing(draft.object as unknown as ModelServing, profiles).roles;
   const written = readDraft();
-  const plan = planArguments(serving, written, profiles);
+  const plan = planArguments(serving, written, profiles, settings);
+  const asked = askedOf(serving);
   const reasons = [...writeArguments(plan, draft, settings)];
   const roles = reasons.length > 0 ? readDraft() : written;
   const peers = roles.flatMap(podsOf);
@@ -98,7 +100,7 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
       const { pod, template } = templateOf(role, place);
       if (!pod || !template) continue;
       const terse = plan.roles.some((planned) => planned.role.index === role.index && planned.place === place);
-      const subject = { reading: pod, template, peers, profiles, settings, terse, roleIndex: role.index };
+      const subject = { reading: pod, template, peers, profiles, settings, terse, asked, roleIndex: role.index };
       const read = () => {
         const again = readRoleAt(draft.object as unknown as ModelServing, role.index, profiles);
         return again && templateOf(again, place).pod;
@@ -119,8 +121,13 @@ export interface ArgumentPlan {
   readonly problems: readonly ExpandProblem[];
 }
 
-export function planArguments(serving: ModelServing, roles: readonly RoleReading[], profiles: Profiles): ArgumentPlan {
-  const terse = planTerse(serving, roles, profiles);
+export function planArguments(
+  serving: ModelServing,
+  roles: readonly RoleReading[],
+  profiles: Profiles,
+  settings: ExpandSettings,
+): ArgumentPlan {
+  const terse = planTerse(serving, roles, profiles, settings);
   const written = planConnectors(
     serving,
     roles.filter((role) => !terse.indexes.has(role.index)),

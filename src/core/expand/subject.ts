@@ -1,6 +1,7 @@
 import type { Container } from '../../api/kube.js';
 import { canonicalJson, isObject } from '../../base/json.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
+import { patternOf } from '../reading/pattern.js';
 import { listAt, objectAt, textAt } from '../reading/shape.js';
 import { usesHostNetwork } from './host-ports.js';
 import type { Addition, Because, Place, Subject } from './types.js';
@@ -15,17 +16,23 @@ export function profilesOf({ reading }: Subject): readonly (AcceleratorProfile |
   );
 }
 
-/** Whether a wish of a profile is meant for this pod. */
-export function applies(when: When | undefined, { reading, terse }: Subject): boolean {
+type Conditions = { readonly [Name in keyof When]-?: (wanted: NonNullable<When[Name]>, subject: Subject) => boolean };
+
+const holds: Conditions = {
+  side: (side, { reading }) => side === reading.side,
+  place: (place, { reading }) => place === reading.place,
+  terse: (_, { terse }) => terse,
+  podNetwork: (_, { reading }) => !usesHostNetwork(reading.spec),
+  connectors: (names, { reading }) => names.includes(reading.connector?.profile?.name ?? ''),
+  pods: (pods, { reading }) => pods === (reading.pods > 1 ? 'several' : 'one'),
+  image: (pattern, { reading }) => patternOf(pattern).test(textAt(reading.container, 'image') ?? ''),
+  runtimeMounts: (_, { settings }) => settings.runtimeMounts === false,
+};
+
+/** Whether a wish of a profile is meant for this pod: all conditions that are given hold. */
+export function applies(when: When | undefined, subject: Subject): boolean {
   if (when === undefined) return true;
-  const hostNetwork = usesHostNetwork(reading.spec);
-  return [
-    when.side === undefined || when.side === reading.side,
-    when.place === undefined || when.place === reading.place,
-    when.terse === undefined || terse,
-    when.podNetwork === undefined || !hostNetwork,
-    when.connectors === undefined || when.connectors.includes(reading.connector?.profile?.name ?? ''),
-  ].every(Boolean);
+  return (Object.keys(when) as (keyof When)[]).every((name) => holds[name](when[name] as never, subject));
 }
 
 export const because = (by: string, wish: { because: string; source?: string }): Because => ({

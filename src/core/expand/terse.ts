@@ -1,6 +1,6 @@
 import { env, tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
-import type { Profiles, TerseArgument } from '../profiles/types.js';
+import type { EngineProfile, Profiles, TerseArgument } from '../profiles/types.js';
 import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
 import type { PodPlace, PodReading, RoleReading, Side } from '../reading/types.js';
@@ -35,7 +35,12 @@ export interface TersePlan {
 }
 
 /** Which roles are written in the terse form, and what they say. A role with any other container stays as it is. */
-export function planTerse(serving: ModelServing, roles: readonly RoleReading[], profiles: Profiles): TersePlan {
+export function planTerse(
+  serving: ModelServing,
+  roles: readonly RoleReading[],
+  profiles: Profiles,
+  settings: ExpandSettings,
+): TersePlan {
   const terse = roles.filter((role) => isEmpty(role) || isBare(role));
   const model = annotationsOf(serving)[tandemKeys.model.key];
   if (terse.length === 0 || (model === undefined && !terse.some(isEmpty))) return nothingTerse;
@@ -44,7 +49,7 @@ export function planTerse(serving: ModelServing, roles: readonly RoleReading[], 
   if (wrong || model === undefined) return { indexes, roles: [], problems: wrong ? [wrong] : [] };
   const choice = chooseProfiles(serving, profiles);
   if ('want' in choice) return { indexes, roles: [], problems: [choice] };
-  const problems: ExpandProblem[] = [];
+  const problems: ExpandProblem[] = terse.some(isEmpty) ? [...imageProblems(choice, settings)] : [];
   const planned = terse.flatMap((role): TerseRole[] => {
     const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
     const made = { role, side: sideByName(role.name), choice, size: read.size, model };
@@ -79,6 +84,21 @@ function shareProblems(terse: TerseRole): readonly ExpandProblem[] {
       saw: role.workerReplicas,
       want: `a number of pods that divides ${shared} ${what}`,
       fix,
+    },
+  ];
+}
+
+/** A connector that the engine's image lacks needs another image, and one that is not known is not made up. */
+function imageProblems({ connector, accelerator, engine }: Choice, settings: ExpandSettings): readonly ExpandProblem[] {
+  if (!connector?.images || settings.images[engine.name] !== undefined) return [];
+  if (Object.hasOwn(connector.images, accelerator.name)) return [];
+  const known = Object.keys(connector.images).join(', ');
+  return [
+    {
+      path: annotationPath(tandemKeys.connector.key),
+      saw: connector.name,
+      want: `a connector with a known image for ${accelerator.name}; it has one for ${known}`,
+      fix: `give each role a container with name and image only, of ${engine.name} with ${connector.name}: the rest is filled in`,
     },
   ];
 }
@@ -221,7 +241,7 @@ export function valuesOf(terse: PlannedRole, all: readonly PlannedRole[]): Value
   const { choice, size, side, model } = terse;
   const modelId = model.replace(/^\w+:\/\//, '').replace(/\/+$/, '');
   const of = (wanted: Side) =>
-    all.find((other) => other.side === wanted)?.size ?? { tensorParallel: 1, dataParallel: 1 };
+    all.find((other) => other.side === wanted)?.size ?? { tensorParallel: 1, pipelineParallel: 1, dataParallel: 1 };
   const base: Values = {
     model,
     modelId,
@@ -235,8 +255,10 @@ export function valuesOf(terse: PlannedRole, all: readonly PlannedRole[]): Value
     dataParallelLocal: Math.ceil(size.dataParallel / podsOf(terse)),
     startRank: startRank(terse),
     'prefill.tensorParallel': of('prefill').tensorParallel,
+    'prefill.pipelineParallel': of('prefill').pipelineParallel,
     'prefill.dataParallel': of('prefill').dataParallel,
     'decode.tensorParallel': of('decode').tensorParallel,
+    'decode.pipelineParallel': of('decode').pipelineParallel,
     'decode.dataParallel': of('decode').dataParallel,
   };
   const modelPath = isLocal(model) ? modelId : fillText(choice.engine.terse.modelPath, base);
@@ -279,26 +301,42 @@ function movedPorts(terse: PlannedRole, config: Record<string, unknown>): Record
 const shiftOf = ({ role, place }: PlannedRole): number =>
   portShift(usesHostNetwork((place === 'entry' ? role.template : role.workerTemplate)?.spec), role.index);
 
-/** Image and command of the engine container: the installation's image, else the accelerator's, else the engine's own. */
+/**
+ * Image and command of the engine container: the installation's image, else the connector's where the engine's lacks it,
+ * else the accelerator's, else the engine's own.
+ */
 export function programOf(
   terse: TerseRole,
   all: readonly PlannedRole[],
   settings: ExpandSettings,
 ): { image: string; command: readonly string[] | undefined } {
-  const { engine, accelerator } = terse.choice;
+  const { engine } = terse.choice;
   const several = all.some((other) => podsOf(other) > 1) ? engine.terse.severalPods : undefined;
-  const { image, command } = several ?? engine.terse;
-  return {
-    image: settings.images[engine.name] ?? accelerator.images?.[engine.name] ?? image,
-    command: command && throughShell(terse, all, command),
-  };
+  const known = [settings.images[engine.name], ...specialImages(terse.choice), several?.image];
+  const image = known.find((name) => name !== undefined) ?? engine.terse.image;
+  if (!several && startsItself(engine, image)) return { image, command: undefined };
+  return { image, command: throughShell(terse, all, (several ?? engine.terse).command) };
 }
 
+const specialImages = ({ engine, accelerator, connector }: Choice) => [
+  connector?.images?.[accelerator.name],
+  accelerator.images?.[engine.name],
+];
+const startsItself = ({ terse }: EngineProfile, image: string): boolean =>
+  terse.startsItself === true && repositoryOf(image) === repositoryOf(terse.image);
+
+/** The last part of an image's name without its tag: a mirror keeps it. */
+const repositoryOf = (image: string): string => /([^/:@]+)(?:[:@][^/]*)?$/.exec(image)?.[1] ?? image;
+
 /** Arguments that only a shell can compute stand in a short script, so that the others stay a list. */
-function throughShell(terse: TerseRole, all: readonly PlannedRole[], command: readonly string[]): readonly string[] {
+function throughShell(
+  terse: TerseRole,
+  all: readonly PlannedRole[],
+  command: readonly string[] | undefined,
+): readonly string[] | undefined {
   const rank = startRank(terse);
   const wish = terse.choice.engine.terse.args.find(({ value }) => value === '{startRank}');
-  if (!wish || !isMeant(wish, terse, all) || !isComputed(rank)) return command;
+  if (!command || !wish || !isMeant(wish, terse, all) || !isComputed(rank)) return command;
   return ['sh', '-c', `exec "$0" "$@" --${wish.flag} ${rank}`, ...command];
 }
 

@@ -46,6 +46,15 @@ export interface Subject {
   readonly roleIndex: number;
   /** The engine container was made by the terse form, in this run. */
   readonly terse: boolean;
+  readonly asked: Asked;
+}
+
+/** What a serving asks for that no profile can know. */
+export interface Asked {
+  /** Address of the store, pool or proxy through which KV goes. */
+  readonly store?: string;
+  /** Network card of every pod that moves KV. */
+  readonly network?: { readonly resource: string; readonly count: number };
 }
 
 export interface PodLike {
@@ -100,6 +109,8 @@ export interface ExpandSettings {
   readonly downloaderImage?: string | undefined;
   /** Scheduler that stands in for another, e.g. `{ volcano: 'default-scheduler' }` on a cluster without Volcano. */
   readonly schedulerNames: Readonly<Record<string, string>>;
+  /** False where the container runtime of the nodes mounts no driver (no Ascend Docker Runtime); true when absent. */
+  readonly runtimeMounts?: boolean;
 }
 
 export const defaultExpandSettings: ExpandSettings = { images: {}, schedulerNames: {} };

@@ -4,7 +4,15 @@ import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml';
 import { describeError } from '../../base/errors.js';
 import { canonicalJson, isObject } from '../../base/json.js';
 import { profileSchemas } from './schema.js';
-import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profile, Profiles } from './types.js';
+import type {
+  AcceleratorProfile,
+  ConnectorProfile,
+  EngineProfile,
+  ModelsProfile,
+  NetworkProfile,
+  Profile,
+  Profiles,
+} from './types.js';
 
 /** One file of a profile folder; the name is used in messages only. */
 export interface ProfileFile {
@@ -174,22 +182,24 @@ function* unknownReferences(found: readonly Located[]): Iterable<ProfileProblem>
   const engines = new Set(names('engine'));
   const connectors = new Set(names('connector'));
   for (const { profile, at } of found) {
-    if (profile.kind === 'engine') continue;
-    yield* unknown(profile.engines, 'engines', 'engine', engines, at);
-    if (profile.kind === 'accelerator') yield* unknown(profile.connectors, 'connectors', 'connector', connectors, at);
+    if (profile.kind === 'accelerator' || profile.kind === 'connector')
+      yield* unknown(profile.engines, ['engines'], 'engine', engines, at);
+    if (profile.kind === 'accelerator') yield* unknown(profile.connectors, ['connectors'], 'connector', connectors, at);
+    if (profile.kind === 'network')
+      yield* unknown(profile.give?.connectors ?? [], ['give', 'connectors'], 'connector', connectors, at);
   }
 }
 
 function* unknown(
   named: readonly string[],
-  field: string,
+  field: readonly string[],
   kind: Profile['kind'],
   known: ReadonlySet<string>,
   at: Located['at'],
 ): Iterable<ProfileProblem> {
   for (const [index, name] of named.entries()) {
     if (known.has(name)) continue;
-    yield at([field, index], `no ${kind} profile is called "${name}"; known: ${[...known].sort().join(', ')}`);
+    yield at([...field, index], `no ${kind} profile is called "${name}"; known: ${[...known].sort().join(', ')}`);
   }
 }
 
@@ -200,6 +210,8 @@ function collect(all: readonly Profile[]): Profiles {
     accelerators: of('accelerator') as AcceleratorProfile[],
     engines: of('engine') as EngineProfile[],
     connectors: of('connector') as ConnectorProfile[],
+    models: of('models') as ModelsProfile[],
+    networks: of('network') as NetworkProfile[],
     revision: createHash('sha256')
       .update(canonicalJson(sorted.map((profile) => [profile.kind, profile])))
       .digest('hex')

@@ -3,7 +3,7 @@
  *
  * Texts may hold placeholders in braces, filled by the expansion of the terse form: `{model}` (as said), `{modelId}` (without its scheme), `{modelName}` (its last part),
  * `{modelPath}`, `{servedName}`, `{port}`, `{tensorParallel}`, `{dataParallel}`, `{side}`, `{kvTransferConfig}`,
- * `{prefill.tensorParallel}`, `{prefill.dataParallel}`, `{decode.tensorParallel}`, `{decode.dataParallel}`. A text that
+ * `{prefill.tensorParallel}`, `{prefill.pipelineParallel}`, `{prefill.dataParallel}`, and the same of `{decode...}`. A text that
  * is one placeholder of a number becomes that number inside a JSON skeleton. In roles of several pods `{pods}` is their
  * number, `{dataParallelLocal}` the data-parallel ranks of one pod, `{startRank}` the first rank of a worker pod.
  */
@@ -35,6 +35,12 @@ const when = () =>
         podNetwork: Type.Optional(Type.Literal(true)),
         /** Only with one of these connectors. */
         connectors: Type.Optional(texts()),
+        /** Only in pods of a role instance that has one pod, or several. */
+        pods: Type.Optional(oneOrSeveral()),
+        /** Only in a container whose image matches. */
+        image: Type.Optional(regularExpression()),
+        /** Only on nodes whose container runtime mounts nothing by itself: without Ascend Docker Runtime. */
+        runtimeMounts: Type.Optional(Type.Literal(false)),
       },
       closed,
     ),
@@ -54,6 +60,8 @@ const wantedVolume = Type.Object(
     readOnly: Type.Boolean(),
     /** Mounts that serve the same purpose: with one of them present nothing is added. */
     insteadOf: Type.Optional(texts()),
+    /** A pod that has neither it nor one of those does not work; checks say so. */
+    required: Type.Optional(Type.Literal(true)),
     ...reasoned,
   },
   closed,
@@ -81,6 +89,18 @@ export const acceleratorSchema = Type.Object(
     images: Type.Optional(Type.Record(Type.String(), text())),
     /** Devices a pod may ask for; any number when absent. */
     allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
+    /** The same, sharper, where the pod selects its node by a label: value of the label → devices a pod may ask for there. */
+    allowedCountsBy: Type.Optional(
+      Type.Object({ label: text(), counts: Type.Record(Type.String(), Type.Array(count(), { minItems: 1 })) }, closed),
+    ),
+    /** Node labels that tell hardware generations apart: KV moves only between pods that select the same. */
+    generationLabels: Type.Optional(texts()),
+    /** Labels, annotations and node selectors that only this platform knows. */
+    platformKeys: Type.Optional(texts()),
+    /** Variables that pick devices by number: the device plugin numbers them anew inside the container. */
+    visibleDevices: Type.Optional(texts()),
+    /** Shared memory of a pod is at least this, where the engine's own minimum is less. */
+    sharedMemory: Type.Optional(text()),
     /** Host CPU and memory that the terse form asks for per device. */
     perDevice: Type.Optional(Type.Object({ cpu: text(), memory: text(), because: text() }, closed)),
     env: Type.Optional(Type.Array(wantedEnv)),
@@ -89,6 +109,16 @@ export const acceleratorSchema = Type.Object(
   },
   closed,
 );
+
+const pace = () =>
+  Type.Object(
+    {
+      periodSeconds: Type.Optional(count()),
+      timeoutSeconds: Type.Optional(count()),
+      failureThreshold: Type.Optional(count()),
+    },
+    closed,
+  );
 
 const terseArgument = Type.Object(
   {
@@ -168,10 +198,16 @@ export const engineSchema = Type.Object(
         /** Flag that names the transfer backend, where no KV-transfer configuration exists, and its default. */
         backend: Type.Optional(text()),
         backendDefault: Type.Optional(text()),
+        /** Flag with the size of a KV block. */
+        blockSize: Type.Optional(text()),
+        /** Flag with the longest prompt and answer together. */
+        maxLength: Type.Optional(text()),
       },
       closed,
     ),
     port: port(),
+    /** Address that the engine listens on when no flag says otherwise; every address of the pod when absent. */
+    hostDefault: Type.Optional(text()),
     /** Flags whose values must be equal on both sides of a pair: they enter the KV fingerprint. */
     agree: texts(),
     env: Type.Optional(Type.Array(wantedEnv)),
@@ -187,6 +223,9 @@ export const engineSchema = Type.Object(
         failureThreshold: count(),
         /** Time a start may take: weights, compilation, graphs. */
         loadBudgetSeconds: count(),
+        /** Another pace for one of the probes. */
+        readiness: Type.Optional(pace()),
+        liveness: Type.Optional(pace()),
         because: text(),
         source: Type.Optional(text()),
       },
@@ -212,6 +251,8 @@ export const engineSchema = Type.Object(
         image: text(),
         imagePullPolicy: Type.Optional(text()),
         command: Type.Optional(texts()),
+        /** The image starts the engine by its entrypoint: `command` is written for images of another name only. */
+        startsItself: Type.Optional(Type.Literal(true)),
         /** Instead of image and command where any role has several pods: both sides of a pair run the same image. */
         severalPods: Type.Optional(
           Type.Object({ image: text(), command: texts(), because: text(), source: Type.Optional(text()) }, closed),
@@ -249,6 +290,19 @@ export const connectorSchema = Type.Object(
     backends: Type.Optional(texts()),
     /** What the router speaks for it. */
     dialect: text(),
+    /** Connectors that rules treat alike: `nixl`, `ascend-mooncake`, ...; the profile's own name when absent. */
+    family: Type.Optional(text()),
+    /** KV is found by the hash of its tokens, so every process needs one hash seed. */
+    hashKeyed: Type.Optional(Type.Literal(true)),
+    /**
+     * Accelerator profile → image of the terse form that has this connector, where the engine's own image lacks it. An
+     * accelerator that is not in the list has no known image: the user or the installation names one.
+     */
+    images: Type.Optional(Type.Record(Type.String(), text())),
+    /** Addresses that no profile can know: the pod needs one of the variables, and `tandem.dev/store` fills the first. */
+    needs: Type.Optional(
+      Type.Array(Type.Object({ oneOf: Type.Array(text(), { minItems: 1 }), example: text(), ...reasoned }, closed)),
+    ),
     /** What holds between the tensor-parallel sizes of both sides; `equal` enters the KV fingerprint. */
     tensorParallel: Type.Union([
       Type.Literal('any'),
@@ -291,8 +345,46 @@ export const connectorSchema = Type.Object(
   closed,
 );
 
+/** Models that have something in common which rules need to know. */
+export const modelsSchema = Type.Object(
+  {
+    kind: Type.Literal('models'),
+    ...heading,
+    /** `one`: a single KV head, the same on every tensor-parallel rank (multi-head latent attention). */
+    kvHeads: Type.Literal('one'),
+    /** How they are known: regular expressions over the model and its served names, case does not count. */
+    names: Type.Array(regularExpression(), { minItems: 1 }),
+    source: Type.Optional(text()),
+  },
+  closed,
+);
+
+/** A network card that pods ask for as an extended resource. */
+export const networkSchema = Type.Object(
+  {
+    kind: Type.Literal('network'),
+    ...heading,
+    /** Extended resource names that mean it, as regular expressions. */
+    resourcePatterns: Type.Array(regularExpression(), { minItems: 1 }),
+    /**
+     * What a pod is given of it, where the cluster offers it: resource and count, with one of the connectors. Without it
+     * only `tandem.dev/network` asks for a card.
+     */
+    give: Type.Optional(
+      Type.Object({ resource: text(), count: count(), connectors: Type.Array(text(), { minItems: 1 }) }, closed),
+    ),
+    /** Capabilities that using the card takes. */
+    capabilities: Type.Optional(texts()),
+    because: text(),
+    source: Type.Optional(text()),
+  },
+  closed,
+);
+
 export const profileSchemas = {
   accelerator: acceleratorSchema,
   engine: engineSchema,
   connector: connectorSchema,
+  models: modelsSchema,
+  network: networkSchema,
 } as const;

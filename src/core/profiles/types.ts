@@ -1,11 +1,13 @@
 import type { Static } from 'typebox';
 import type { DeepReadonly } from '../../api/types.js';
-import type { acceleratorSchema, connectorSchema, engineSchema } from './schema.js';
+import type { acceleratorSchema, connectorSchema, engineSchema, modelsSchema, networkSchema } from './schema.js';
 
 export type AcceleratorProfile = DeepReadonly<Static<typeof acceleratorSchema>>;
 export type EngineProfile = DeepReadonly<Static<typeof engineSchema>>;
 export type ConnectorProfile = DeepReadonly<Static<typeof connectorSchema>>;
-export type Profile = AcceleratorProfile | EngineProfile | ConnectorProfile;
+export type ModelsProfile = DeepReadonly<Static<typeof modelsSchema>>;
+export type NetworkProfile = DeepReadonly<Static<typeof networkSchema>>;
+export type Profile = AcceleratorProfile | EngineProfile | ConnectorProfile | ModelsProfile | NetworkProfile;
 
 export type WantedEnv = NonNullable<AcceleratorProfile['env']>[number];
 export type WantedVolume = NonNullable<AcceleratorProfile['volumes']>[number];
@@ -18,6 +20,8 @@ export interface Profiles {
   readonly accelerators: readonly AcceleratorProfile[];
   readonly engines: readonly EngineProfile[];
   readonly connectors: readonly ConnectorProfile[];
+  readonly models: readonly ModelsProfile[];
+  readonly networks: readonly NetworkProfile[];
   /** Hash of the content of all profiles, 12 hex digits: what a ModelServing is pinned to. Comments and file names do not count. */
   readonly revision: string;
   /** Earlier contents by revision, so that a serving that is pinned to one stays as it is. */

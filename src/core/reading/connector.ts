@@ -20,6 +20,8 @@ export function sideOf(engine: EngineReading, connector: ConnectorReading | unde
   return undefined;
 }
 
+const nothingRead = { profile: undefined, parts: [], name: '', role: undefined, config: undefined, own: undefined };
+
 function fromConfig(engine: EngineReading, flag: string, profiles: Profiles): ConnectorReading | undefined {
   const dotted = dottedConfig(engine, flag);
   const text = engine.args.get(flag);
@@ -28,13 +30,16 @@ function fromConfig(engine: EngineReading, flag: string, profiles: Profiles): Co
     engine.argPaths.get(flag) ?? [...engine.argPaths].find(([name]) => name.startsWith(`${flag}.`))?.[1] ?? '';
   const parsed = dotted ?? parse(text);
   if (typeof parsed === 'string') {
-    return { profile: undefined, name: '', role: undefined, config: undefined, own: undefined, error: parsed, path };
+    return { ...nothingRead, error: parsed, path };
   }
   const own = unwrapped(parsed, profiles);
-  const name = textAt(own, 'kv_connector') ?? '';
+  const name = nameOf(own);
   const role = textAt(own, 'kv_role') ?? textAt(parsed, 'kv_role');
+  const profile = connectorFor(name, own, engine.profile, profiles);
+  const inside = insideOf(parsed).map((one) => connectorFor(nameOf(one), one, engine.profile, profiles));
   return {
-    profile: connectorFor(name, own, engine.profile, profiles),
+    profile,
+    parts: [...new Set([profile, ...inside])].filter((part) => part !== undefined),
     name,
     role,
     config: parsed,
@@ -54,7 +59,8 @@ function fromFlags(engine: EngineReading, side: string, profiles: Profiles): Con
     ({ backends = [], engines }) => engines.includes(engine.profile.name) && backends.includes(name),
   );
   const path = engine.argPaths.get(backend) ?? engine.argPaths.get(side) ?? '';
-  return { profile, name, role: mode, config: undefined, own: undefined, error: undefined, path };
+  const parts = profile ? [profile] : [];
+  return { profile, parts, name, role: mode, config: undefined, own: undefined, error: undefined, path };
 }
 
 /** The object, or what is wrong with the text. */
@@ -91,12 +97,18 @@ function assign(config: Record<string, unknown>, path: readonly string[], value:
 
 /** The first connector inside a MultiConnector whose profile moves KV between two engines; else the first known one, else the first. */
 function unwrapped(config: Record<string, unknown>, profiles: Profiles): Record<string, unknown> {
-  if (textAt(config, 'kv_connector') !== 'MultiConnector') return config;
-  const inner = listAt(objectAt(config, 'kv_connector_extra_config'), 'connectors').filter(isObject);
-  const profileOf = (own: Record<string, unknown>) =>
-    connectorFor(textAt(own, 'kv_connector') ?? '', own, undefined, profiles);
+  const inner = insideOf(config);
+  const profileOf = (own: Record<string, unknown>) => connectorFor(nameOf(own), own, undefined, profiles);
   return inner.find((own) => isPeerToPeer(profileOf(own))) ?? inner.find((own) => profileOf(own)) ?? inner[0] ?? config;
 }
+
+const nameOf = (config: Record<string, unknown>): string => textAt(config, 'kv_connector') ?? '';
+
+/** The connectors inside a MultiConnector; none in another. */
+const insideOf = (config: Record<string, unknown>): readonly Record<string, unknown>[] =>
+  nameOf(config) === 'MultiConnector'
+    ? listAt(objectAt(config, 'kv_connector_extra_config'), 'connectors').filter(isObject)
+    : [];
 
 const isPeerToPeer = (profile: ConnectorProfile | undefined): boolean =>
   profile !== undefined && profile.dialect !== 'two-step';

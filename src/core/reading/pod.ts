@@ -44,6 +44,7 @@ export function readPodSpec(
     connector,
     side: sideOf(engine, connector) ?? sideByName(around.role),
     place,
+    pods: workerReplicas + 1,
     servesHttp: servesHttp(engine, place),
     env: envOf(found.container),
   };

@@ -48,6 +48,8 @@ export interface PodReading {
   readonly connector: ConnectorReading | undefined;
   readonly side: Side;
   readonly place: PodPlace;
+  /** Pods of the role instance that it belongs to: the entry and its workers. */
+  readonly pods: number;
   /** Whether requests reach this pod: a headless engine and most workers have no API, so nothing may probe them. */
   readonly servesHttp: boolean;
   /** Environment of the engine container by name; of two entries with one name the later one counts, as in Kubernetes. */
@@ -92,6 +94,8 @@ export interface DeviceReading {
 
 export interface ConnectorReading {
   readonly profile: ConnectorProfile | undefined;
+  /** Every connector that is known in it: those inside a MultiConnector, else the one. */
+  readonly parts: readonly ConnectorProfile[];
   /** `kv_connector` as written; for MultiConnector the first peer-to-peer connector inside it; for SGLang the transfer backend. */
   readonly name: string;
   readonly role: string | undefined;

@@ -95,6 +95,9 @@ t.test('the terse form carries what the documents write by hand', async (t) => {
     'gpu liveness delay': 'the startup probe covers loading (C-62)',
     'gpu readiness delay': 'the startup probe covers loading (C-62)',
     'npu env VLLM_LOGGING_LEVEL': 'logging only',
+    'npu env VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS':
+      'the first run of a large model compiles for longer than the default (B.4)',
+    'npu env VLLM_RPC_TIMEOUT': 'a large model loads for longer than the default (B.4)',
     'npu arg kv-transfer-config':
       'ports outside the random range (C-26), no literal engine ids (C-39), dp as run (C-15)',
     'npu devices': 'as many as there are ranks (C-22)',
@@ -121,8 +124,8 @@ t.test('the terse form carries what the documents write by hand', async (t) => {
   const npu = expand(sampleServing('terse-npu')).object;
   t.match(config(npu, 'prefill'), { kv_role: 'kv_producer', kv_port: '36000', kv_buffer_device: 'npu' });
   t.same(config(npu, 'decode')?.['kv_connector_extra_config'], {
-    prefill: { dp_size: 1, tp_size: 2 },
-    decode: { dp_size: 1, tp_size: 2 },
+    prefill: { dp_size: 1, tp_size: 2, pp_size: 1 },
+    decode: { dp_size: 1, tp_size: 2, pp_size: 1 },
   });
 });
 
@@ -315,7 +318,9 @@ t.test('the terse form', async (t) => {
         const reads = connector.connectors.length > 0 || connector.backends !== undefined;
         if (!reads || (!connector.config && !connector.args)) continue;
         for (const engine of profiles.engines.filter(({ name }) => connector.engines.includes(name))) {
-          for (const accelerator of profiles.accelerators.filter(({ engines }) => engines.includes(engine.name))) {
+          const has = (name: string) => connector.images === undefined || Object.hasOwn(connector.images, name);
+          const runs = profiles.accelerators.filter(({ engines }) => engines.includes(engine.name));
+          for (const accelerator of runs.filter(({ name }) => has(name))) {
             const asked = [accelerator.name, engine.name, connector.name];
             const annotations = {
               model: 'a/b',
@@ -346,7 +351,7 @@ t.test('the terse form', async (t) => {
       'tandem.dev/data-parallel': '2',
     };
     const { object } = expand(servingOf(sized('prefill', '4') + sized('decode', '2'), annotations));
-    const sizes = { prefill: { dp_size: 2, tp_size: 4 }, decode: { dp_size: 2, tp_size: 2 } };
+    const sizes = { prefill: { dp_size: 2, tp_size: 4, pp_size: 1 }, decode: { dp_size: 2, tp_size: 2, pp_size: 1 } };
     for (const { pod } of readServing(object, profiles).roles)
       t.same(pod?.connector?.config?.['kv_connector_extra_config'], sizes);
   });
@@ -396,9 +401,14 @@ t.test('the terse form', async (t) => {
       /a connector of sglang/,
     ],
     [
+      'a connector that no known image has there',
+      { model: 'a/b', accelerator: 'amd', connector: 'mooncake' },
+      /"tandem.dev\/connector"\] is "mooncake", wanted a connector with a known image for amd; it has one for nvidia; give each role a container with name and image only/,
+    ],
+    [
       'one of several accelerators',
       { model: 'a/b', engine: 'vllm-ascend' },
-      /"tandem.dev\/accelerator"\] is absent, .*one of ascend-1980, ascend310p, ascend910/,
+      /"tandem.dev\/accelerator"\] is absent, .*one of ascend-1980, ascend-310, ascend310p, ascend910/,
     ],
     [
       'a size that is no number',

@@ -1,12 +1,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import type { ModelServing } from '../../../src/api/types.js';
+import { nothingKnown } from '../../../src/core/checks/context.js';
+import { reviewServing } from '../../../src/core/checks/review.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { describeProblem, parseProfiles } from '../../../src/core/profiles/parse.js';
 import type { Profiles } from '../../../src/core/profiles/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
 import { profilesPage } from '../../../src/gen/profiles-page.js';
+import { profilesAsText } from '../../../src/settings/profiles.js';
 import { packagedProfiles, servingOf } from '../expand/samples.js';
 
 const folder = 'config/profiles';
@@ -71,6 +74,43 @@ t.test('the 15 lines alone do for an engine of the package', async (t) => {
   });
   const [role] = readServing(expandServing(serving, profiles, settings).object, profiles).roles;
   t.match(role?.pod, { devices: { profile: { name: 'acme-a1' } }, connector: { profile: { name: 'nixl' } } });
+});
+
+t.test('a family of models whose KV heads are one is a file and no code', async (t) => {
+  const args = (tp: number, role: string) => [
+    'acme/Latent-7B',
+    '--tensor-parallel-size',
+    String(tp),
+    '--kv-transfer-config',
+    JSON.stringify({ kv_connector: 'NixlConnector', kv_role: role }),
+  ];
+  const role = (name: string, tp: number, kvRole: string) => ({
+    name,
+    entryTemplate: {
+      spec: {
+        containers: [
+          {
+            name: 'e',
+            image: 'vllm/vllm-openai:v0.14.0',
+            args: args(tp, kvRole),
+            resources: { limits: { 'nvidia.com/gpu': tp } },
+          },
+        ],
+      },
+    },
+  });
+  const roles = [role('prefill', 4, 'kv_producer'), role('decode', 2, 'kv_consumer')];
+  const severityIn = (profiles: Profiles) =>
+    reviewServing(servingOf(JSON.stringify(roles)), { profiles, settings }, nothingKnown).find(
+      ({ code }) => code === 'TND-030',
+    )?.severity;
+  const file = `kind: models\nname: acme\ntitle: Acme\nkvHeads: one\nnames: ['acme/latent']\n`;
+  t.equal(severityIn(packagedProfiles()), 'error');
+  t.equal(severityIn(withFiles({ 'm.yaml': file })), 'warning');
+  t.not(withFiles({ 'm.yaml': file }).revision, packagedProfiles().revision, 'so a serving is pinned to it too');
+  const text = profilesAsText(withFiles({ 'm.yaml': file }));
+  const again = parseProfiles([{ name: 'kept', text }]);
+  t.equal(again.ok && severityIn(again.profiles), 'warning', 'what a history keeps says the same');
 });
 
 t.test('the page says what the files say', async (t) => {

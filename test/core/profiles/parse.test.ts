@@ -19,7 +19,7 @@ t.test('the profiles of the package', async (t) => {
   const { accelerators, engines, connectors, revision } = parsed.profiles;
   t.same(
     accelerators.map(({ name }) => name),
-    ['amd', 'ascend-1980', 'ascend310p', 'ascend910', 'nvidia'],
+    ['amd', 'ascend-1980', 'ascend-310', 'ascend310p', 'ascend910', 'nvidia'],
   );
   t.same(
     engines.map(({ name }) => name),
@@ -62,7 +62,7 @@ t.test('a wrong file is named with line and path', async (t) => {
       'a reason that is missing',
       'accelerator-nvidia.yaml',
       (content) => content.replace(/ {4}because: the interface of the pod network, for tensor parallelism\n/, ''),
-      /^accelerator-nvidia\.yaml:16: env\[1\]: the field "because" is missing; add it$/,
+      /^accelerator-nvidia\.yaml:17: env\[1\]: the field "because" is missing; add it$/,
     ],
     [
       'a port that is no port',
@@ -80,7 +80,7 @@ t.test('a wrong file is named with line and path', async (t) => {
       'an unknown kind',
       'connector-nixl.yaml',
       (content) => content.replace('kind: connector', 'kind: conector'),
-      /^connector-nixl\.yaml:1: kind: a profile has one of the kinds accelerator, engine, connector; got "conector"$/,
+      /^connector-nixl\.yaml:1: kind: a profile has one of the kinds accelerator, engine, connector, models, network; got "conector"$/,
     ],
     [
       'a list that must not be empty',
@@ -137,6 +137,18 @@ t.test('a wrong file is named with line and path', async (t) => {
       /^accelerator-nvidia\.yaml:\d+: connectors\[0\]: no connector profile is called "nixxl"; known: /,
     ],
     [
+      'a card for a connector that nobody describes',
+      'network-rdma.yaml',
+      (content) => `${content}give: { resource: rdma/ib, count: 1, connectors: [nixl, nixxl] }\n`,
+      /^network-rdma\.yaml:\d+: give\.connectors\[1\]: no connector profile is called "nixxl"; known: /,
+    ],
+    [
+      'a pattern of models that does not compile',
+      'models-single-kv-head.yaml',
+      (content) => content.replace("'glm-?5'", "'glm-?5('"),
+      /^models-single-kv-head\.yaml:\d+: names\[2\]: must match format "regex"$/,
+    ],
+    [
       'a field that stands twice',
       'connector-nixl.yaml',
       (content) => `${content}\ntitle: again\n`,
@@ -146,7 +158,7 @@ t.test('a wrong file is named with line and path', async (t) => {
     [
       'an engine that nobody describes',
       'connector-nixl.yaml',
-      (content) => content.replace('engines: [vllm, ', 'engines: [vlm, '),
+      (content) => content.replace('engines: [vllm]', 'engines: [vlm]'),
       /^connector-nixl\.yaml:\d+: engines\[0\]: no engine profile is called "vlm"; known: sglang, vllm, vllm-ascend$/,
     ],
     [

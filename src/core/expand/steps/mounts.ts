@@ -45,7 +45,8 @@ export const sharedMemory: Step = {
 /** The profile's size for these devices, but at most half of the container's memory limit, to which it is charged. */
 function sharedMemorySize({ reading }: Subject): string {
   const { minimum, perDevice } = reading.engine.profile.sharedMemory;
-  const floor = parseQuantity(minimum) ?? 0n;
+  const floors = [minimum, reading.devices.profile?.sharedMemory].map((text) => parseQuantity(text ?? '0') ?? 0n);
+  const floor = floors.reduce((a, b) => (a > b ? a : b));
   const wanted = (parseQuantity(perDevice) ?? 0n) * BigInt(Math.max(1, reading.devices.count));
   const limit = objectAt(objectAt(reading.container, 'resources'), 'limits')?.['memory'];
   const half = typeof limit === 'string' || typeof limit === 'number' ? (parseQuantity(limit) ?? 0n) / 2n : 0n;

@@ -1,3 +1,4 @@
+import { usesHostNetwork } from '../host-ports.js';
 import { applies, because, profilesOf } from '../subject.js';
 import type { Addition, Step } from '../types.js';
 
@@ -17,6 +18,22 @@ export const platformLabels: Step = {
           }),
         ),
     ),
+};
+
+export const hostNetworkResolver = 'ClusterFirstWithHostNet';
+export const resolverAddition = {
+  kind: 'field',
+  place: ['spec', 'dnsPolicy'],
+  value: hostNetworkResolver,
+  by: 'tandem',
+  because: 'a pod on the host network resolves no service name otherwise: neither its entry pod nor a store',
+  source: 'pd-protocols C-56',
+} as const;
+
+/** A pod on the node's network uses the node's resolver otherwise. */
+export const resolver: Step = {
+  name: 'resolver',
+  additions: ({ reading }) => (usesHostNetwork(reading.spec) ? [resolverAddition] : []),
 };
 
 /** Time to drain: Kubernetes' 30 s end requests that are still being answered. */

@@ -60,7 +60,7 @@ function range(subject: Subject, wish: WantedPort, why: Because): readonly Addit
 const longest = 64;
 
 function countOf({ engine, devices }: PodReading, { oneForEach }: WantedPort): number {
-  if (oneForEach === 'device') return Math.max(1, devices.count);
+  if (oneForEach === 'device') return Math.max(devices.count, engine.ranksPerPod);
   if (oneForEach === undefined) return 1;
   const local = whole(engine.args.get(engine.profile.flags.dataParallelLocal ?? ''));
   return local ?? engine.dataParallel;

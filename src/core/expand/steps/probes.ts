@@ -1,4 +1,5 @@
 import { isObject } from '../../../base/json.js';
+import type { EngineProfile } from '../../profiles/types.js';
 import { engineAt } from '../subject.js';
 import type { Addition, Place, Step, Subject } from '../types.js';
 
@@ -17,24 +18,21 @@ export const probes: Step = {
     const { path, periodSeconds, timeoutSeconds, failureThreshold, loadBudgetSeconds } = engine.profile.probes;
     const handler = asked ?? question(path, engine.apiPorts);
     const pace = { periodSeconds, timeoutSeconds };
+    const { readiness, liveness } = own(handler, engine.profile.probes);
     const startup = { ...handler, ...pace, failureThreshold: Math.ceil(loadBudgetSeconds / periodSeconds) };
+    const ready = { ...handler, ...pace, failureThreshold, ...readiness };
+    const alive = { ...handler, ...pace, failureThreshold, ...liveness };
     return [
       probe(subject, 'startupProbe', startup, engine.profile.probes.because),
-      probe(
-        subject,
-        'readinessProbe',
-        { ...handler, ...pace, failureThreshold },
-        'a pod without it is ready before its engine is',
-      ),
-      probe(
-        subject,
-        'livenessProbe',
-        { ...handler, ...pace, failureThreshold },
-        'an engine that hangs is started again',
-      ),
+      probe(subject, 'readinessProbe', ready, 'a pod without it is ready before its engine is'),
+      probe(subject, 'livenessProbe', alive, 'an engine that hangs is started again'),
     ];
   },
 };
+
+/** The pace of single probes is that of one question: a command that asks several ports takes the common one. */
+const own = (handler: Record<string, unknown>, { readiness, liveness }: EngineProfile['probes']) =>
+  handler['exec'] === undefined ? { readiness, liveness } : {};
 
 /** A pod is ready when every rank that answers on a port of its own is. */
 function question(path: string, ports: readonly number[]): Record<string, unknown> {

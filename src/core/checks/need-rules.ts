@@ -1,0 +1,45 @@
+import { tandemKeys } from '../../api/names.js';
+import { finding } from './finding.js';
+import { extraOf, isUpstreamMooncake, usesNetworkCard } from './reads.js';
+import { engineRule } from './subject.js';
+
+/** What a connector cannot do without and no profile can know: addresses and cards of one cluster. */
+
+export const addressIsNamed = engineRule({
+  code: 'TND-116',
+  severity: 'warning',
+  title: 'A connector knows the address of its store',
+  because: 'without it the engine does not start, or keeps its KV for itself and says nothing',
+  source: 'pd-protocols B.5, B.6, B.7',
+  reads: 'pod',
+  *check({ connector, container, containerPath, env, side }) {
+    // Variables from a ConfigMap or Secret are not in the manifest.
+    if (Array.isArray(container['envFrom'])) return;
+    for (const { oneOf, example, when } of (connector?.parts ?? []).flatMap(({ needs = [] }) => needs)) {
+      if ((when?.side !== undefined && when.side !== side) || oneOf.some((name) => env.has(name))) continue;
+      yield finding(`${containerPath}.env`, {
+        saw: `none of ${oneOf.join(', ')}`,
+        want: `one of them, like ${oneOf[0] ?? ''}=${example}`,
+        fix: `add the annotation ${tandemKeys.store.key}: ${example} to the ModelServing, or the variable to the container`,
+      });
+    }
+  },
+});
+
+export const rdmaHasCard = engineRule({
+  code: 'TND-117',
+  severity: 'warning',
+  title: 'A transfer over RDMA has a network card',
+  because: 'the transfer engine finds no device and fails, or uses TCP without a word',
+  source: 'pd-protocols B.3, B.10',
+  *check(engine) {
+    if (!isUpstreamMooncake(engine) || extraOf(engine, 'mooncake_protocol') !== 'rdma') return;
+    const { container, spec, connector, containerPath } = engine;
+    if (usesNetworkCard(engine) || spec.hostNetwork === true || container.securityContext?.privileged === true) return;
+    yield finding(`${containerPath}.resources.limits`, {
+      saw: 'mooncake_protocol rdma and no network card',
+      want: 'the RDMA resource of the cluster',
+      fix: `add the annotation ${tandemKeys.network.key}: RESOURCE to the ModelServing, or set "mooncake_protocol" to "tcp" in ${connector?.path ?? 'both roles'}`,
+    });
+  },
+});
