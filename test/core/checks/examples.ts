@@ -194,6 +194,13 @@ export const failing: readonly Case[] = [
   ['TND-075', 'gpu', decode(config({ kv_load_failure_policy: 'recompute' }))],
   ['TND-076', 'gpu', decode((r) => Object.assign(r.extra, { kv_lease_duration: 5 }))],
   ['TND-077', 'sglang', both(replaced({ 'disaggregation-transfer-backend': 'nixl' }))],
+  ['TND-116', 'gpu', lmcache],
+  [
+    'TND-117',
+    'gpu',
+    connector('MooncakeConnector'),
+    both((r) => Object.assign(r.extra, { mooncake_protocol: 'rdma' })),
+  ],
   ['TND-078', 'server', { inferenceEngine: 'SGLang' }, { 'tandem.dev/fallback': 'recompute' }],
   ['TND-101', 'gpu', (d) => Object.assign(d.metadata, { name: 'a'.repeat(60) })],
   ['TND-102', 'gpu', decode((r) => Object.assign(r, { name: '9decode' }))],

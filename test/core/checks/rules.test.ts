@@ -1,6 +1,6 @@
 /** Every rule has an example that passes and one that fails; the table is complete, because `allRules` is compared with it. */
 import t from 'tap';
-import type { ModelServer } from '../../../src/api/types.js';
+import type { ModelServer, ModelServing } from '../../../src/api/types.js';
 import { allRules } from '../../../src/core/checks/all-rules.js';
 import { checkModelRoute, checkModelServer, checkServing } from '../../../src/core/checks/check.js';
 import type { CheckContext } from '../../../src/core/checks/context.js';
@@ -151,9 +151,30 @@ t.test('the 80 rules of pd-protocols C each have a code, but for the one that is
   );
 });
 
+t.test('one die of an A3 module is for a group of one pod', async (t) => {
+  const container = {
+    name: 'e',
+    image: 'quay.io/ascend/vllm-ascend:v0.23.0-a3',
+    args: ['m'],
+    resources: { limits: { 'huawei.com/Ascend910': 1 } },
+  };
+  const role = (replicas: number) => ({
+    name: 'chat',
+    replicas,
+    entryTemplate: { spec: { containers: [container], nodeSelector: { 'accelerator-type': 'module-a3-16' } } },
+  });
+  const codes = (replicas: number) => {
+    const { spec, ...rest } = draft('npu');
+    const serving = { ...rest, spec: { ...spec, template: { roles: [role(replicas)] } } } as unknown as ModelServing;
+    return codesOf(reviewServing(serving, { profiles, settings: defaultExpandSettings }, context));
+  };
+  t.notOk(codes(1).includes('TND-034'));
+  t.ok(codes(2).includes('TND-034'), 'a gang of two gets whole modules');
+});
+
 t.test('LMCache from prefill to decode, complete, has no findings', async (t) => {
   const ports = decode(env({ LMCACHE_PD_PEER_INIT_PORT: '[7300]', LMCACHE_PD_PEER_ALLOC_PORT: '7400' }));
-  const seeded = both(env({ PYTHONHASHSEED: '0' }));
+  const seeded = both(env({ PYTHONHASHSEED: '0', LMCACHE_PD_PROXY_HOST: 'lmcache-proxy.kv' }));
   t.strictSame(codesOf(check(['', 'gpu', lmcachePd, waiting, ports, seeded])), []);
 });
 
