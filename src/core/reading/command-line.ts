@@ -18,11 +18,12 @@ export interface CommandLine {
 
 /** Every command that the container's `command` and `args` can be seen to start; one of them may be the engine. */
 export function commandLines(container: Container): readonly CommandLine[] {
-  const env = literalEnv(container);
-  const command = words(container, 'command', env);
-  const args = words(container, 'args', env);
-  if (command.length === 0) return [{ words: args, certainty: 'exact', entrypoint: true }];
-  const all = [...command, ...args];
+  const command = textsAt(container, 'command');
+  const args = textsAt(container, 'args');
+  // Only a text with a `$` can name a variable.
+  const env = command.some(hasDollar) || args.some(hasDollar) ? literalEnv(container) : noEnv;
+  const all = [...words('command', command, env), ...words('args', args, env)];
+  if (command.length === 0) return [{ words: all, certainty: 'exact', entrypoint: true }];
   const script = scriptOf(all);
   if (script === undefined) return [{ words: all, certainty: 'exact', entrypoint: false }];
   return commandsOf(script.text, env).map((texts) => ({
@@ -31,6 +32,9 @@ export function commandLines(container: Container): readonly CommandLine[] {
     entrypoint: false,
   }));
 }
+
+const hasDollar = (text: string): boolean => text.includes('$');
+const noEnv: ReadonlyMap<string, string> = new Map();
 
 const shells = new Set(['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh']);
 
@@ -50,21 +54,28 @@ function scriptOf(all: readonly Word[]): Word | undefined {
 }
 
 /** Position after the program's words, or undefined when this command does not start it. A path before the program is ignored. */
-export function programEnd(line: CommandLine, program: readonly string[]): number | undefined {
-  for (let start = 0; start + program.length <= line.words.length; start += 1) {
-    const matches = program.every((part, index) => {
-      const text = line.words[start + index]?.text ?? '';
-      return text === part || (index === 0 && text.endsWith(part) && baseName(text) === part);
-    });
-    if (matches) return start + program.length;
+export function programEnd({ words }: CommandLine, program: readonly string[]): number | undefined {
+  const [name = ''] = program;
+  for (let start = 0; start + program.length <= words.length; start += 1) {
+    if (isProgram(words[start]?.text ?? '', name) && follows(words, start, program)) return start + program.length;
   }
   return undefined;
 }
 
+const isProgram = (text: string, name: string): boolean =>
+  text === name || (text.endsWith(name) && baseName(text) === name);
+
+function follows(words: readonly Word[], start: number, program: readonly string[]): boolean {
+  for (let index = 1; index < program.length; index += 1) {
+    if (words[start + index]?.text !== program[index]) return false;
+  }
+  return true;
+}
+
 const baseName = (text: string): string => text.slice(text.lastIndexOf('/') + 1);
 
-function words(container: Container, field: 'command' | 'args', env: ReadonlyMap<string, string>): Word[] {
-  return textsAt(container, field).map((text, index) => ({ text: substituted(text, env), at: `${field}[${index}]` }));
+function words(field: 'command' | 'args', texts: readonly string[], env: ReadonlyMap<string, string>): Word[] {
+  return texts.map((text, index) => ({ text: substituted(text, env), at: `${field}[${index}]` }));
 }
 
 /** Kubernetes' own `$(VAR)`; an unknown name stays as written, and `$$(VAR)` means the text `$(VAR)`. */

@@ -1,4 +1,5 @@
 import type { Container } from '../../api/kube.js';
+import { oncePer } from '../../base/once-per.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
 import { patternOf } from './pattern.js';
@@ -23,10 +24,22 @@ const isQuantity = (value: unknown): value is string | number => typeof value ==
 
 /** The accelerator that a resource name means; an exact name wins over a pattern. */
 export function acceleratorFor(resource: string, profiles: Profiles): AcceleratorProfile | undefined {
-  return (
-    profiles.accelerators.find(({ resources }) => resources.includes(resource)) ??
-    profiles.accelerators.find(({ resourcePatterns = [] }) =>
-      resourcePatterns.some((pattern) => patternOf(pattern).test(resource)),
-    )
-  );
+  if (resource.length > longestName) return findAccelerator(resource, profiles);
+  const known = answers(profiles);
+  if (known.has(resource)) return known.get(resource);
+  if (known.size >= mostAnswers) known.clear();
+  const found = findAccelerator(resource, profiles);
+  known.set(resource, found);
+  return found;
 }
+
+/** What each resource name was found to mean: every container asks about `cpu` and `memory`. */
+const answers = oncePer((_: Profiles) => new Map<string, AcceleratorProfile | undefined>());
+/** Names come from manifests that nobody has validated, and a cluster has a few dozen. */
+const [mostAnswers, longestName] = [1_000, 300];
+
+const findAccelerator = (resource: string, { accelerators }: Profiles): AcceleratorProfile | undefined =>
+  accelerators.find(({ resources }) => resources.includes(resource)) ??
+  accelerators.find(({ resourcePatterns = [] }) =>
+    resourcePatterns.some((pattern) => patternOf(pattern).test(resource)),
+  );

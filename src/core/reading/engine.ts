@@ -23,7 +23,7 @@ export function readEngine(
     // Arguments from a file are not in the manifest, so nothing that is missing here is known to be missing.
     reading: args.has('config') ? 'opaque' : recognised.certainty,
     args,
-    argPaths: new Map([...at].map(([name, where]) => [name, `${path}.${where}`])),
+    argPaths: below(path, at),
     version: versionOf(profile, textAt(container, 'image') ?? ''),
     model,
     servedNames: servedNames.length > 0 ? servedNames : model === undefined ? [] : [model],
@@ -32,6 +32,12 @@ export function readEngine(
     apiPorts: apiPorts(profile, flag, args),
     ...parallelism(profile.flags, flag, args, workerReplicas),
   };
+}
+
+function below(path: string, at: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const paths = new Map<string, string>();
+  for (const [name, where] of at) paths.set(name, `${path}.${where}`);
+  return paths;
 }
 
 const textOf = (value: string | true | undefined): string | undefined =>
@@ -52,6 +58,7 @@ function apiPorts(
   const first = whole(flag('port')) ?? port;
   const each = flags.apiForEachRank !== undefined && args.has(flags.apiForEachRank);
   const ranks = each ? (whole(flag(flags.dataParallelLocal)) ?? 1) : 1;
+  if (ranks === 1) return [first];
   return Array.from({ length: Math.min(ranks, mostRanks) }, (_, rank) => first + rank);
 }
 

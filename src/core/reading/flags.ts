@@ -1,3 +1,4 @@
+import { oncePer } from '../../base/once-per.js';
 import type { EngineProfile } from '../profiles/types.js';
 import type { Word } from './command-line.js';
 
@@ -18,28 +19,32 @@ export function readFlags(words: readonly Word[], profile: EngineProfile['flags'
   const at = new Map<string, string>();
   const positional: Word[] = [];
   const servedNames: string[] = [];
-  const switches = new Set(profile.switches);
+  const switches = switchesOf(profile);
   for (let index = 0; index < words.length; index += 1) {
-    const [word = nowhere, next] = words.slice(index, index + 2);
+    const word = words[index] as Word;
     const flag = flagOf(word.text, profile.aliases);
     if (flag === undefined) {
       positional.push(word);
       continue;
     }
-    const separate = switches.has(flag.name) ? undefined : separateValue(flag, next);
-    const { text = flag.value ?? true, at: where } = separate ?? { at: word.at };
-    args.set(flag.name, text);
-    at.set(flag.name, where);
+    const separate = switches.has(flag.name) ? undefined : separateValue(flag, words[index + 1]);
+    args.set(flag.name, separate?.text ?? flag.value ?? true);
+    at.set(flag.name, (separate ?? word).at);
     if (separate) index += 1;
     if (flag.name === profile.servedName) index += collectNames(words, index, args.get(flag.name), servedNames);
   }
   return { args, at, positional, servedNames };
 }
 
-const nowhere: Word = { text: '', at: '' };
+const switchesOf = oncePer(({ switches }: EngineProfile['flags']): ReadonlySet<string> => new Set(switches));
+
+interface Flag {
+  readonly name: string;
+  readonly value: string | undefined;
+}
 
 /** The next word, when it is this flag's value. */
-const separateValue = (flag: { readonly value?: string }, next: Word | undefined): Word | undefined =>
+const separateValue = (flag: Flag, next: Word | undefined): Word | undefined =>
   flag.value === undefined && next && !isFlag(next.text) ? next : undefined;
 
 /** The flag takes several names; returns how many further words belong to it. */
@@ -55,17 +60,34 @@ function collectNames(words: readonly Word[], last: number, first: string | true
   return more;
 }
 
-const isFlag = (text: string): boolean => /^--?[A-Za-z]/.test(text);
+const isFlag = (text: string): boolean => nameStart(text) > 0;
 
-function flagOf(text: string, aliases: Readonly<Record<string, string>>): { name: string; value?: string } | undefined {
-  const match = /^(--?)([A-Za-z][^=]*)(?:=([\s\S]*))?$/.exec(text);
-  if (!match) return undefined;
-  const [, dashes, written = '', value] = match;
-  const spelled = written.replace(/^[^.]*/, (head) => head.replaceAll('_', '-'));
-  const known = Object.hasOwn(aliases, spelled) ? aliases[spelled] : undefined;
-  const rest = value === undefined ? {} : { value };
-  if (known !== undefined) return { name: known, ...rest };
+/** Where the name of a flag begins, after one dash or two and at a letter; 0 when the text is no flag. */
+function nameStart(text: string): number {
+  if (text.charCodeAt(0) !== dash) return 0;
+  const start = text.charCodeAt(1) === dash ? 2 : 1;
+  const letter = text.charCodeAt(start) | 0x20;
+  return letter >= smallA && letter <= smallZ ? start : 0;
+}
+
+const [dash, smallA, smallZ] = [0x2d, 0x61, 0x7a];
+
+function flagOf(text: string, aliases: Readonly<Record<string, string>>): Flag | undefined {
+  const start = nameStart(text);
+  if (start === 0) return undefined;
+  const equals = text.indexOf('=', start);
+  const written = equals < 0 ? text.slice(start) : text.slice(start, equals);
+  const value = equals < 0 ? undefined : text.slice(equals + 1);
+  const spelled = written.includes('_') ? withDashes(written) : written;
+  if (Object.hasOwn(aliases, spelled)) return { name: aliases[spelled] ?? '', value };
   const letter = spelled[0] ?? '';
-  const glued = dashes === '-' && Object.hasOwn(aliases, letter) ? aliases[letter] : undefined;
-  return glued === undefined ? { name: spelled, ...rest } : { name: glued, value: text.slice(2) };
+  const glued = start === 1 && Object.hasOwn(aliases, letter) ? aliases[letter] : undefined;
+  return glued === undefined ? { name: spelled, value } : { name: glued, value: text.slice(2) };
+}
+
+/** `_` counts as `-` up to the first dot: what follows names a member of a configuration. */
+function withDashes(name: string): string {
+  const dot = name.indexOf('.');
+  if (dot < 0) return name.replaceAll('_', '-');
+  return name.slice(0, dot).replaceAll('_', '-') + name.slice(dot);
 }

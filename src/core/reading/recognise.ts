@@ -20,8 +20,12 @@ export function recogniseEngine(container: Container, profiles: Profiles): Recog
   const lines = commandLines(container);
   const devices = readDevices(container, '', profiles);
   const image = textAt(container, 'image') ?? '';
-  const found = profiles.engines.flatMap((profile) => recogniseAs(profile, image, lines, devices.profile) ?? []);
-  return best(found, image, devices.profile);
+  const found: Recognised[] = [];
+  for (const profile of profiles.engines) {
+    const recognised = recogniseAs(profile, image, lines, devices.profile);
+    if (recognised) found.push(recognised);
+  }
+  return found.length > 1 ? best(found, image, devices.profile) : found[0];
 }
 
 function recogniseAs(
@@ -31,7 +35,7 @@ function recogniseAs(
   accelerator: AcceleratorProfile | undefined,
 ): Recognised | undefined {
   for (const line of lines) {
-    const end = profile.recognise.programs.map((program) => programEnd(line, program)).find((at) => at !== undefined);
+    const end = endOfProgram(profile, line);
     if (end !== undefined) return { profile, words: line.words.slice(end), certainty: line.certainty, started: true };
   }
   if (!matchesImage(profile, image)) return undefined;
@@ -39,6 +43,14 @@ function recogniseAs(
   if (entrypoint) return { profile, words: entrypoint.words, certainty: 'exact', started: true };
   // An engine image with another command may run a proxy or a job; with devices it can only be the engine.
   return accelerator ? { profile, words: [], certainty: 'opaque', started: false } : undefined;
+}
+
+function endOfProgram(profile: EngineProfile, line: CommandLine): number | undefined {
+  for (const program of profile.recognise.programs) {
+    const end = programEnd(line, program);
+    if (end !== undefined) return end;
+  }
+  return undefined;
 }
 
 const matchesImage = (profile: EngineProfile, image: string): boolean =>

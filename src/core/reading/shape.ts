@@ -16,8 +16,12 @@ export const textAt = (value: unknown, key: string): string | undefined => {
   return typeof member === 'string' ? member : undefined;
 };
 
-export const textsAt = (value: unknown, key: string): readonly string[] =>
-  listAt(value, key).map((item) => (typeof item === 'string' ? item : String(item)));
+export const textsAt = (value: unknown, key: string): readonly string[] => {
+  const list = listAt(value, key);
+  return list.every(isText) ? list : list.map(String);
+};
+
+const isText = (item: unknown): item is string => typeof item === 'string';
 
 export const countAt = (value: unknown, key: string): number | undefined => {
   const member = isObject(value) ? value[key] : undefined;
