@@ -15,6 +15,7 @@ import { peers } from './router-peers.js';
 import { type Candidate, type Site, startEngines } from './router-site.js';
 import { Results } from './router-table.js';
 import { inOwnProcesses, inTurns, type Run, startAll } from './router-turns.js';
+import { soak } from './soak.js';
 
 const cases: readonly Case[] = [...sharedCases, idleCase, slowCase];
 const candidates: readonly Candidate[] = [tandem, nginx, haproxy, ...peers];
@@ -33,7 +34,8 @@ async function main(options: Options): Promise<void> {
   };
   const engines = await startEngines(site);
   try {
-    await compare(site, options);
+    if (options.soakMinutes === undefined) await compare(site, options);
+    else await soak(site, options.soakMinutes, say);
   } finally {
     await engines.stop();
     rmSync(folder, { recursive: true, force: true });
