@@ -8,11 +8,11 @@ import { exitCodeOf, findingsAsJson, findingsAsText } from '../../../src/cli/che
 import type { CheckContext } from '../../../src/core/checks/context.js';
 import type { Finding } from '../../../src/core/checks/finding.js';
 import { reviewModelRoute, reviewModelServer, reviewServing } from '../../../src/core/checks/review.js';
-import { expandServing } from '../../../src/core/expand/serving.js';
+import { expandServing, readAsRun } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings } from '../../../src/core/expand/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
 import { loadProfiles } from '../../../src/settings/profiles.js';
-import { both, draft } from './example.js';
+import { both, draft, type Edit } from './example.js';
 
 const profiles = await loadProfiles();
 const expansion = { profiles, settings: defaultExpandSettings };
@@ -97,6 +97,28 @@ t.test('a command read from a shell script leads to warnings only', async (t) =>
   });
   const findings = reviewServing(draft('gpu', script), expansion, alone);
   t.ok(summary(findings).includes('TND-021 warning'), summary(findings).join());
+});
+
+t.test('a pinned serving is judged by the profiles that it is pinned to', async (t) => {
+  const unequal: Edit = ({ prefill, decode }) => {
+    Object.assign(prefill.flags, { model: 'deepseek-ai/DeepSeek-V3', 'tensor-parallel-size': '2' });
+    Object.assign(prefill.container, { resources: { limits: { 'nvidia.com/gpu': '2' } } });
+    Object.assign(decode.flags, { model: 'deepseek-ai/DeepSeek-V3' });
+  };
+  const pinnedTo =
+    (revision: string): Edit =>
+    ({ metadata }) =>
+      Object.assign(metadata, { annotations: { 'tandem.dev/profiles': `nixl,nvidia,vllm@${revision}` } });
+  const then = { ...profiles, models: [], revision: '000000000000' };
+  const now = { ...profiles, earlier: new Map([[then.revision, then]]) };
+  const told = (revision: string) => {
+    const serving = draft('gpu', unequal, pinnedTo(revision));
+    const codes = (context: CheckContext) => summary(reviewServing(serving, { ...expansion, profiles: now }, context));
+    t.same(readAsRun(serving, now, defaultExpandSettings).profiles.revision, revision);
+    return codes(alone).find((line) => line.startsWith('TND-030'));
+  };
+  t.equal(told(now.revision), 'TND-030 warning');
+  t.equal(told(then.revision), 'TND-030 error', 'nobody named such models then');
 });
 
 t.test('an annotation takes rules out by their codes', async (t) => {

@@ -5,7 +5,7 @@ import { checkModelServer, checkServing } from '../../../src/core/checks/check.j
 import type { CheckContext } from '../../../src/core/checks/context.js';
 import { readServing } from '../../../src/core/reading/serving.js';
 import { engine, profiles, role, type Said, surroundings, tells } from './boundaries.js';
-import { config, connector, decode, env, lmcache, prefill, replaced } from './edits.js';
+import { config, connector, decode, prefill, replaced } from './edits.js';
 import { type Base, both, draft, type Edit, type RoleDraft } from './example.js';
 import { group, selecting, server } from './servers.js';
 
@@ -288,7 +288,7 @@ t.test('TND-209', async (t) => {
 
 t.test('a serving beside what it has nothing to do with', async (t) => {
   const heard = (one: ModelServer) =>
-    checkServing(readServing(draft('gpu', lmcache, both(env({ PYTHONHASHSEED: '0' }))), profiles), {
+    checkServing(readServing(draft('gpu'), profiles), {
       ...surroundings,
       modelServers: [one],
     }).map(({ code }) => code);
