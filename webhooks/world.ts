@@ -1,10 +1,9 @@
 import type { Node } from '../src/api/kube.js';
 import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js';
 import type { CheckContext } from '../src/core/checks/context.js';
-import { servingAsRun } from '../src/core/expand/serving.js';
+import { readAsRun } from '../src/core/expand/serving.js';
 import type { ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
-import { readServing } from '../src/core/reading/serving.js';
 import type { ServingReading } from '../src/core/reading/types.js';
 import type { RawObject } from '../src/kube/client.js';
 import type { ObjectStore } from '../src/kube/store.js';
@@ -71,7 +70,7 @@ function readingOf(serving: ModelServing, world: World): ServingReading {
   const schedulers = JSON.stringify(settings.schedulerNames);
   const before = kept.get(serving);
   if (before?.profiles === profiles && before.schedulers === schedulers) return before.reading;
-  const reading = readServing(servingAsRun(serving, profiles, settings), profiles);
+  const reading = readAsRun(serving, profiles, settings);
   kept.set(serving, { profiles, schedulers, reading });
   return reading;
 }

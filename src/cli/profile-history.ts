@@ -1,5 +1,7 @@
 /** Profile revisions in the cluster, one immutable ConfigMap each: what a pinned serving needs after a restart of the webhook. */
 import { isObject } from '../base/json.js';
+import { parseProfiles } from '../core/profiles/parse.js';
+import type { Profiles } from '../core/profiles/types.js';
 import type { KubeClient, RawObject } from '../kube/client.js';
 import { KubeError } from '../kube/kube-error.js';
 import { apiVersionOf, configMaps } from '../kube/resources.js';
@@ -39,6 +41,26 @@ export function profileHistoryInCluster(client: KubeClient, namespace: string): 
       });
     },
   };
+}
+
+/**
+ * One revision, from whichever namespace the webhook keeps it in; undefined when nobody kept it, or when it may not be
+ * read, which `onProblem` is told.
+ */
+export async function revisionInCluster(
+  client: KubeClient,
+  revision: string,
+  onProblem: (error: unknown) => void,
+): Promise<Profiles | undefined> {
+  try {
+    const { items } = await client.list<ConfigMap>(configMaps, { labelSelector: `${label}=${revision}` });
+    const text = items.map(({ data }) => data?.['profiles.yaml']).find((one) => one !== undefined);
+    const parsed = text === undefined ? undefined : parseProfiles([{ name: `revision ${revision}`, text }]);
+    return parsed?.ok ? parsed.profiles : undefined;
+  } catch (error) {
+    onProblem(error);
+    return undefined;
+  }
 }
 
 const ageKey = ({ metadata }: RawObject): string => `${metadata.creationTimestamp ?? ''} ${metadata.name ?? ''}`;

@@ -4,10 +4,9 @@ import type { CheckContext } from '../../core/checks/context.js';
 import type { Finding } from '../../core/checks/finding.js';
 import { type Expansion, reviewModelRoute, reviewModelServer, reviewServing } from '../../core/checks/review.js';
 import { checkShape } from '../../core/checks/shape.js';
-import { servingAsRun } from '../../core/expand/serving.js';
+import { readAsRun } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
 import type { Profiles } from '../../core/profiles/types.js';
-import { readServing } from '../../core/reading/serving.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { exitCodeOf, findingsAsJson, findingsAsText, type ObjectFindings } from '../check-report.js';
 import { findingsAsSarif } from '../check-sarif.js';
@@ -46,7 +45,7 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
     fallbackScheduler: 'default-scheduler',
     dialects: [...spoken.keys()],
     modelServings: of<ModelServing>('ModelServing').map((serving) =>
-      readServing(servingAsRun(serving, profiles, defaultExpandSettings), profiles),
+      readAsRun(serving, profiles, defaultExpandSettings),
     ),
     modelServers: of<ModelServer>('ModelServer'),
     modelRoutes: of<ModelRoute>('ModelRoute'),

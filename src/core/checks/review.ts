@@ -1,4 +1,5 @@
 import type { ModelRoute, ModelServer, ModelServing } from '../../api/types.js';
+import { pinnedProfiles } from '../expand/pinned.js';
 import { expandServing, servingAsRun } from '../expand/serving.js';
 import type { ExpandProblem, ExpandSettings } from '../expand/types.js';
 import type { Profiles } from '../profiles/types.js';
@@ -27,7 +28,9 @@ export function reviewServing(serving: ModelServing, expansion: Expansion, conte
   const asRun = expanded.mode === 'pods' ? servingAsRun(serving, profiles, settings) : expanded.object;
   const problems = findingsOf(expanded.problems);
   const said = new Set(problems.map(({ path }) => path));
-  const others = checkServing(readServing(asRun, profiles), context).filter(({ path }) => !said.has(path));
+  const others = checkServing(readServing(asRun, pinnedProfiles(serving, profiles).profiles), context).filter(
+    ({ path }) => !said.has(path),
+  );
   return sorted([...problems, ...others], serving);
 }
 

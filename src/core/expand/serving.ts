@@ -2,7 +2,7 @@ import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
 import { readRoleAt, readServing } from '../reading/serving.js';
-import type { PodPlace, PodReading, RoleReading } from '../reading/types.js';
+import type { PodPlace, PodReading, RoleReading, ServingReading } from '../reading/types.js';
 import { askedOf, askedProblems } from './asked.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
 import { Draft } from './draft.js';
@@ -61,6 +61,10 @@ export function servingAsRun(serving: ModelServing, current: Profiles, settings:
   const { profiles } = pinnedProfiles(serving, current);
   return expandRoles(serving, profiles, settings).draft.object as unknown as ModelServing;
 }
+
+/** The same, read with the profiles that the serving is pinned to. */
+export const readAsRun = (serving: ModelServing, current: Profiles, settings: ExpandSettings): ServingReading =>
+  readServing(servingAsRun(serving, current, settings), pinnedProfiles(serving, current).profiles);
 
 const profileNames = ({ devices, engine, connector }: PodReading): string[] =>
   [devices.profile?.name, engine.profile.name, connector?.profile?.name].filter((name) => name !== undefined);
