@@ -20,7 +20,8 @@ import {
   tokenEvent,
 } from './mock-wire.js';
 
-/** Far enough into a body, from either end, for what routers write around the prompt. */
+/** Far enough into a request, from either end, for what routers write around the prompt. */
+const startBytes = 4096;
 const edge = 1500;
 const pushed = Buffer.concat(Array.from({ length: 300 }, () => tokenEvent));
 
@@ -65,49 +66,40 @@ function push(socket: Socket, bytes: number): void {
   more();
 }
 
-function answer(socket: Socket, head: string, body: Buffer, isPrefill: boolean): void {
-  if (!head.startsWith('POST')) {
-    socket.write(head.startsWith('GET /bench/legs') ? legsAnswer(legs) : probeAnswer(head));
-    return;
-  }
-  const edges =
-    body.length <= 2 * edge
-      ? body.toString('latin1')
-      : body.toString('latin1', 0, edge) + body.toString('latin1', body.length - edge, body.length);
-  if (isPrefill) answerPrefill(socket, edges);
+function answer(socket: Socket, head: string, edges: string, isPrefill: boolean): void {
+  if (!head.startsWith('POST')) socket.write(head.startsWith('GET /bench/legs') ? legsAnswer(legs) : probeAnswer(head));
+  else if (isPrefill) answerPrefill(socket, edges);
   else answerDecode(socket, edges);
 }
 
-/** The length of the request whose first bytes these are; undefined while its head is not whole. */
-function requestOf(bytes: Buffer): { readonly head: string; readonly from: number; readonly to: number } | undefined {
-  const end = bytes.indexOf('\r\n\r\n');
-  if (end < 0) return undefined;
-  const head = bytes.toString('latin1', 0, end);
-  const length = Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0);
-  return { head, from: end + 4, to: end + 4 + length };
-}
-
+/** Requests come one after another on a connection. Only the edges of each are kept: copies of 100 KB would cost more than the rest. */
 function serve(isPrefill: boolean): (socket: Socket) => void {
   return (socket) => {
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
-    let parts: Buffer[] = [];
+    let start = '';
+    let tail = '';
+    let head: string | undefined;
     let held = 0;
     let wanted = 0;
     socket.on('data', (bytes: Buffer) => {
-      parts.push(bytes);
       held += bytes.length;
+      if (start.length < startBytes) start += bytes.toString('latin1', 0, startBytes - start.length);
+      tail = (tail + bytes.toString('latin1', Math.max(0, bytes.length - edge))).slice(-edge);
+      if (head === undefined) {
+        const end = start.indexOf('\r\n\r\n');
+        if (end < 0) return;
+        head = start.slice(0, end);
+        wanted = end + 4 + Number(/content-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+      }
       if (held < wanted) return;
-      const [only = bytes] = parts;
-      const all = parts.length === 1 ? only : Buffer.concat(parts);
-      parts = [all];
-      const request = requestOf(all);
-      wanted = request?.to ?? 0;
-      if (!request || all.length < request.to) return;
-      parts = [];
+      const asked = head;
+      const edges = start.slice(asked.length) + (wanted > startBytes ? tail : '');
+      start = '';
+      tail = '';
+      head = undefined;
       held = 0;
-      wanted = 0;
-      answer(socket, request.head, all.subarray(request.from, request.to), isPrefill);
+      answer(socket, asked, edges, isPrefill);
     });
   };
 }
