@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import type { Target } from '../src/core/pairing/match-route.js';
 import type { PrefixHasher } from '../src/core/pairing/prefix.js';
+import { headerOf, type RequestHead } from './client/request-head.js';
 import type { ClientAnswer } from './client-answer.js';
 import type { Directory, ServerView } from './directory.js';
 import type { Job } from './job.js';
@@ -20,20 +20,20 @@ export interface Accepting {
 /** Reads a request far enough to know who shall serve it. @throws the error for the client */
 export function acceptJob(
   { room, directory, hash }: Accepting,
-  request: IncomingMessage,
+  head: RequestHead,
   bytes: Buffer,
   { id, answer }: { id: string; answer: ClientAnswer },
 ): Job {
   const body = scanRequest(bytes);
   const model = modelOf(body, directory);
-  const target = targetOf(directory, request, model, room.random());
+  const target = targetOf(directory, head, model, room.random());
   const view = viewOf(directory, target);
   const prompt = promptOf(body);
   return {
     id,
     model,
     answer,
-    head: new LegHead(request, id),
+    head: new LegHead(head, id),
     body: forEngines(room, body, view, target),
     view,
     streaming: body.text('stream')?.toString() === 'true',
@@ -53,13 +53,9 @@ function modelOf(body: SplicedBody, directory: Directory): string {
   throw routerErrors('no-model', { models: directory.routes.models.join(', ') || 'none yet' });
 }
 
-function targetOf(directory: Directory, request: IncomingMessage, model: string, random: number): Target {
-  const path = (request.url ?? '').split('?')[0] ?? '';
-  const header = (name: string) => {
-    const value = request.headers[name];
-    return Array.isArray(value) ? value[0] : value;
-  };
-  const found = directory.routes.match({ model, path, header, random });
+function targetOf(directory: Directory, head: RequestHead, model: string, random: number): Target {
+  const header = (name: string) => headerOf(head, name);
+  const found = directory.routes.match({ model, path: head.path, header, random });
   if ('target' in found) return found.target;
   if (found.none === 'rule') throw routerErrors('no-rule', { model, why: found.why });
   throw unknownModel(model, directory.routes.models);

@@ -19,8 +19,6 @@ export interface AnswerLeg {
 /** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. */
 export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<RelayEnd> {
   const record = openLeg(job, leg.leg, leg.endpoint);
-  const body = leg.body.parts();
-  const size = body.reduce((sum, part) => sum + part.length, 0);
   const startedAt = performance.now();
   const relay: Relay = new Relay({
     answer: job.answer,
@@ -35,13 +33,13 @@ export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promis
         ? failureError(failure, leg.leg, leg.endpoint)
         : routerErrors('engine-gave-up', { leg: leg.leg, pod: leg.endpoint.name, why }),
   });
-  const request = { head: job.head.for(leg.endpoint, size), body, deadlines: deadlinesOf(room, job.view, leg.leg) };
+  const request = job.head.request(leg.endpoint, leg.body, deadlinesOf(room, job.view, leg.leg));
   const call = room.pool.request(leg.endpoint, request, relay, leg.again);
   relay.attach(call);
-  job.answer.onLeave(() => leave(leg, call, relay));
+  job.answer.whenLeft(() => leave(leg, call, relay));
   const end = await relay.end;
   if (end.kind === 'answered' && end.answer.status < 300) {
-    const why = relay.watch.look(end.answer.body);
+    const why = relay.watch.look(end.answer.body, 0, end.answer.body.length);
     if (why !== undefined) return close(job, record, relay, { kind: 'gave-up', why });
   }
   return close(job, record, relay, end);

@@ -1,46 +1,64 @@
-const finishReason = Buffer.from('"finish_reason":');
-const usage = Buffer.from('"usage":{');
-const errorEvent = Buffer.from('data: {"error"');
-const errorBody = Buffer.from('{"error"');
+/** An unfinished event longer than this is not looked into: tokens and usage are far shorter. */
+const longestEvent = 64 * 1024;
+const longestWord = 1024;
 
 /**
- * Watches an answer go by without parsing it. A quote inside generated text is escaped in JSON, so these byte patterns
- * occur only where the engine itself wrote them. An event that an engine splits over two chunks is not looked into.
+ * Watches an answer go by without parsing it. A quote inside generated text is escaped in JSON, so these patterns occur only
+ * where the engine itself wrote them. An event that the engine splits over several chunks is looked at when it is whole.
  */
 export class AnswerWatch {
   /** Tokens as the engine counted them; undefined when it did not say. */
   promptTokens: number | undefined;
   completionTokens: number | undefined;
+  /** The last event, as far as it has come. */
+  #unfinished = '';
 
   /** Why the engine gave up on this answer, when this stretch says so. */
-  look(payload: Buffer): string | undefined {
-    if (payload.indexOf(usage) >= 0) this.#readUsage(payload.toString('latin1'));
-    if (startsWith(payload, errorEvent) || startsWith(payload, errorBody)) return 'the engine answered with an error';
-    for (let at = payload.indexOf(finishReason); at >= 0; at = payload.indexOf(finishReason, at + 1)) {
-      const reason = failedReason(payload, at + finishReason.length);
+  look(bytes: Buffer, from: number, to: number): string | undefined {
+    let text = bytes.toString('latin1', from, to);
+    const isWhole = bytes[to - 1] === 10 && bytes[to - 2] === 10;
+    if (this.#unfinished !== '') {
+      text = this.#unfinished + text;
+      this.#unfinished = '';
+    }
+    if (!isWhole) this.#unfinished = lastEvent(text);
+    return this.#read(text);
+  }
+
+  #read(text: string): string | undefined {
+    const usage = text.indexOf('"usage":{');
+    if (usage >= 0) this.#readUsage(text, usage);
+    if (text.startsWith('data: {"error"') || text.startsWith('{"error"') || text.includes('\n\ndata: {"error"')) {
+      return 'the engine answered with an error';
+    }
+    for (let at = text.indexOf(finishReason); at >= 0; at = text.indexOf(finishReason, at + 1)) {
+      const reason = failedReason(text, at + finishReason.length);
       if (reason !== undefined) return `the engine ended with finish_reason ${reason}`;
     }
     return undefined;
   }
 
-  #readUsage(text: string): void {
-    const from = text.indexOf('"usage":{');
+  #readUsage(text: string, from: number): void {
     this.promptTokens = numberAfter(text, '"prompt_tokens":', from) ?? this.promptTokens;
     this.completionTokens = numberAfter(text, '"completion_tokens":', from) ?? this.completionTokens;
   }
 }
 
-function startsWith(payload: Buffer, start: Buffer): boolean {
-  return payload.length >= start.length && payload.compare(start, 0, start.length, 0, start.length) === 0;
+const finishReason = '"finish_reason":';
+
+/** What follows the last blank line; of an event without an end, only so much that no word is lost at the border. */
+function lastEvent(text: string): string {
+  const blank = text.lastIndexOf('\n\n');
+  const event = blank < 0 ? text : text.slice(blank + 2);
+  return event.length <= longestEvent ? event : event.slice(-longestWord);
 }
 
 /** `abort` is how vLLM ends what it does not finish (SIGTERM, abort call); both come with a clean end of stream. */
-function failedReason(payload: Buffer, from: number): string | undefined {
+function failedReason(text: string, from: number): string | undefined {
   let at = from;
-  while (payload[at] === 0x20) at += 1;
-  if (payload[at] !== 0x22) return undefined;
-  const text = payload.toString('latin1', at, at + 7);
-  return text === '"abort"' || text === '"error"' ? text.slice(1, -1) : undefined;
+  while (text.charCodeAt(at) === 0x20) at += 1;
+  if (text.startsWith('"abort"', at)) return 'abort';
+  return text.startsWith('"error"', at) ? 'error' : undefined;
 }
 
 function numberAfter(text: string, label: string, from: number): number | undefined {

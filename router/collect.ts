@@ -5,7 +5,9 @@ import type { ResponseHead } from './engine/response-head.js';
 /** A whole response, held in memory. */
 export interface EngineAnswer {
   readonly status: number;
-  readonly headers: readonly string[];
+  /** Header lines, each with its line end. */
+  readonly headers: string;
+  readonly isDated: boolean;
   readonly contentType: string;
   readonly body: Buffer;
 }
@@ -36,10 +38,10 @@ export class Collector implements Exchange {
     this.#head = head;
   }
 
-  onBody(payload: Buffer): void {
-    this.#size += payload.length;
+  onBody(bytes: Buffer, from: number, to: number): void {
+    this.#size += to - from;
     if (this.#size <= this.#limit) {
-      this.#parts.push(payload);
+      this.#parts.push(Buffer.from(bytes.subarray(from, to)));
       return;
     }
     this.#reject(new EngineFailure('body', 'protocol', `the answer is larger than ${this.#limit} bytes`));
@@ -48,10 +50,10 @@ export class Collector implements Exchange {
 
   onEnd(): void {
     if (!this.#head) return;
-    const { status, headers, contentType } = this.#head;
+    const { status, headers, isDated, contentType } = this.#head;
     const [first] = this.#parts;
     const body = this.#parts.length === 1 && first ? first : Buffer.concat(this.#parts);
-    this.#resolve({ status, headers, contentType, body });
+    this.#resolve({ status, headers, isDated, contentType, body });
   }
 
   onFailure(failure: EngineFailure): void {

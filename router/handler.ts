@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { TandemError } from '../src/base/errors.js';
 import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import type { Logger } from '../src/telemetry/log.js';
 import { acceptJob } from './accept-job.js';
 import type { Access, AccessLog } from './access-log.js';
+import { type Carrier, ClientLeft, type ClientRequest } from './client/carrier.js';
+import type { RequestHead } from './client/request-head.js';
 import { ClientAnswer } from './client-answer.js';
 import type { Directory } from './directory.js';
 import type { Job } from './job.js';
@@ -11,11 +11,10 @@ import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
 import { OpenList, type Placed } from './open-list.js';
 import { asTandemError } from './openai-error.js';
-import { ClientLeft, checkContentType, checkDeclared, readBody } from './request-body.js';
+import { checkContentType, checkDeclared } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 import { serveJob } from './serve-job.js';
-import { whyDistrusted } from './strictness.js';
 
 export interface HandlerOptions {
   readonly room: Room;
@@ -28,10 +27,10 @@ export interface HandlerOptions {
 
 /** One client request while it is open. */
 interface Open extends Placed {
-  readonly request: IncomingMessage;
+  readonly request: ClientRequest;
+  readonly head: RequestHead;
   readonly answer: ClientAnswer;
   readonly id: string;
-  readonly path: string;
   readonly startedAt: number;
   job: Job | undefined;
   error: string | undefined;
@@ -42,8 +41,6 @@ interface Open extends Placed {
 export class Handler {
   readonly #options: HandlerOptions;
   readonly #open = new OpenList<Open>();
-  /** Connections on which a request was refused that another parser may read differently. */
-  readonly #distrusted = new WeakSet<object>();
   #bodyBytes = 0;
   #stopping = false;
   #onDrained: (() => void) | undefined;
@@ -77,25 +74,14 @@ export class Handler {
     clearTimeout(timer);
   }
 
-  handle(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#distrusted.has(request.socket)) return; // its connection ends with the refusal before it
-    const answer = new ClientAnswer(request, response);
-    const id = requestIdOf(request, this.#options.mintId);
-    answer.own.push('x-request-id', id);
-    const path = (request.url ?? '/').split('?')[0] ?? '/';
-    const open: Open = {
-      request,
-      answer,
-      id,
-      path,
-      startedAt: performance.now(),
-      job: undefined,
-      error: undefined,
-      bytesIn: 0,
-      at: 0,
-    };
+  handle(request: ClientRequest, carrier: Carrier): void {
+    const { head } = request;
+    const answer = new ClientAnswer(carrier);
+    const id = requestIdOf(head, this.#options.mintId);
+    answer.own = `x-request-id: ${id}\r\n`;
+    const startedAt = performance.now();
+    const open: Open = { request, head, answer, id, startedAt, job: undefined, error: undefined, bytesIn: 0, at: 0 };
     this.#open.add(open);
-    if (this.#stopping) answer.own.push('connection', 'close');
     this.#toItsEnd(open).catch((error: unknown) =>
       this.#options.logger.error({ err: error }, 'a request could not be accounted for'),
     );
@@ -103,7 +89,7 @@ export class Handler {
 
   async #toItsEnd(open: Open): Promise<void> {
     try {
-      await this.#serve(open);
+      if (!this.#answersItself(open)) open.error = await this.#serve(open);
     } catch (error) {
       this.#failed(open, error);
     } finally {
@@ -111,35 +97,36 @@ export class Handler {
     }
   }
 
-  async #serve(open: Open): Promise<void> {
-    const { room, directory } = this.#options;
-    const { request, answer, path } = open;
-    const distrust = whyDistrusted(request);
-    if (distrust) {
-      this.#distrusted.add(request.socket);
-      throw distrust;
+  /** What needs no engine. True when the request has been answered. */
+  #answersItself({ head, answer }: Open): boolean {
+    const { method, path } = head;
+    if (method === 'OPTIONS') {
+      answer.send(204, 'allow: GET, HEAD, OPTIONS, POST\r\n', undefined);
+      return true;
     }
-    if (request.method === 'OPTIONS') {
-      answer.sendEmpty(204, ['allow', 'GET, HEAD, OPTIONS, POST']);
-      return;
-    }
-    if (!path.startsWith('/v1/'))
-      throw routerErrors('unknown-path', { method: request.method ?? '', path: path.slice(0, 200) });
+    if (!path.startsWith('/v1/')) throw routerErrors('unknown-path', { method, path: path.slice(0, 200) });
     if (path === '/v1/models' || path.startsWith('/v1/models/')) {
-      answer.send(200, ['content-type', 'application/json'], modelList(request, path, directory.routes.models));
-      return;
+      const list = modelList(head, this.#options.directory.routes.models);
+      answer.send(200, 'content-type: application/json\r\n', Buffer.from(list));
+      return true;
     }
-    if (request.method !== 'POST') {
-      answer.own.push('allow', 'POST');
-      throw routerErrors('wrong-method', { method: request.method ?? '', path: path.slice(0, 200), allowed: 'POST' });
-    }
-    checkDeclared(request, room.limits.bodyBytes);
-    this.#admit(Number(request.headers['content-length'] ?? 0));
-    checkContentType(request);
-    answer.askForBody();
-    const bytes = await readBody(request, room.limits.bodyBytes, (more) => this.#take(open, more));
-    open.job = acceptJob(this.#options, request, bytes, open);
-    open.error = await serveJob(room, open.job, path);
+    if (method === 'POST') return false;
+    answer.own += 'allow: POST\r\n';
+    throw routerErrors('wrong-method', { method, path: path.slice(0, 200), allowed: 'POST' });
+  }
+
+  async #serve(open: Open): Promise<string | undefined> {
+    const { room } = this.#options;
+    const { request, head, answer } = open;
+    checkDeclared(head, room.limits.bodyBytes);
+    this.#admit(head.framing.by === 'length' ? head.framing.bytes : 0);
+    checkContentType(head);
+    if (head.expectsContinue) answer.askForBody();
+    const read = request.readBody((more) => this.#take(open, more));
+    const bytes = read instanceof Buffer ? read : await read;
+    const job = acceptJob(this.#options, head, bytes, open);
+    open.job = job;
+    return serveJob(room, job, head.path);
   }
 
   #admit(bodyBytes: number): void {
@@ -155,14 +142,14 @@ export class Handler {
   }
 
   /** Counts a stretch of a body as held, when there is room for it. */
-  #take(open: Open, bytes: number): TandemError | undefined {
-    const { bodyBytesInFlight } = this.#options.room.limits;
+  #take(open: Open, bytes: number): void {
+    const { bodyBytes, bodyBytesInFlight } = this.#options.room.limits;
+    if (open.bytesIn + bytes > bodyBytes) throw routerErrors('body-too-large', { limit: bodyBytes });
     if (this.#bodyBytes + bytes > bodyBytesInFlight) {
-      return routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
+      throw routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
     }
     this.#bodyBytes += bytes;
     open.bytesIn += bytes;
-    return undefined;
   }
 
   #failed(open: Open, thrown: unknown): void {
@@ -170,21 +157,18 @@ export class Handler {
     const error = asTandemError(thrown);
     open.error = error.code;
     if (error.code === 'internal') this.#options.logger.error({ err: thrown, id: open.id }, error.message);
-    // Reading a body of any size only to throw it away would be the attack itself.
-    const isLast = this.#distrusted.has(open.request.socket) || !open.request.complete;
-    if (isLast && !this.#stopping) open.answer.own.push('connection', 'close');
     open.answer.fail(error);
   }
 
   #close(open: Open): void {
-    open.answer.onLeave(undefined);
+    open.answer.whenLeft(undefined);
     this.#open.delete(open);
     this.#bodyBytes -= open.bytesIn;
     this.#account(open);
     if (this.#open.size === 0) this.#onDrained?.();
   }
 
-  #account({ request, answer, job, id, path, startedAt, error, bytesIn }: Open): void {
+  #account({ head, answer, job, id, startedAt, error, bytesIn }: Open): void {
     const { room, directory, log } = this.#options;
     // 499, as nginx says it: the client did not wait for an answer.
     const status = answer.status === 0 ? 499 : answer.status;
@@ -195,7 +179,8 @@ export class Handler {
     const at = room.clock.now();
     const { bytes: bytesOut } = answer;
     const ended = endOf(answer, error);
-    log.add({ at, id, method: request.method ?? '', path, status, ms, bytesIn, bytesOut, ended, error, job });
+    const { method, path } = head;
+    log.add({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, error, job });
   }
 }
 

@@ -61,7 +61,7 @@ export function describeLegs(job: Job): void {
     pods += pods === '' ? leg.pod : `,${leg.pod}`;
     timings += timings === '' ? timing(leg) : `, ${timing(leg)}`;
   }
-  job.answer.own.push('x-tandem-pair', pods, 'server-timing', timings);
+  job.answer.own += `x-tandem-pair: ${pods}\r\nserver-timing: ${timings}\r\n`;
 }
 
 /** Index of the first leg of the attempt that answers: a decode leg belongs to the prefill leg before it. */

@@ -1,5 +1,7 @@
-import type { IncomingMessage } from 'node:http';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
+import { headerOf, type RequestHead } from './client/request-head.js';
+import type { Deadlines, EngineRequest } from './engine/exchange.js';
+import type { SplicedBody } from './spliced-body.js';
 
 /**
  * Headers that end at the router: they speak of one connection, or of bytes that change here. Accept-Encoding is among them
@@ -23,37 +25,36 @@ const endsHere = new Set([
   'x-request-id',
 ]);
 
-/** Builds the head that both legs share; only host and length differ between them. */
+/** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
+const joinUpTo = 15 * 1024;
+
+/** Builds the requests of both legs; only host, length and body differ between them. */
 export class LegHead {
   readonly #start: string;
 
-  constructor(request: IncomingMessage, requestId: string) {
-    const lines = [`${request.method} ${request.url} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`];
-    const named = namedByConnection(request.headers.connection);
-    const raw = request.rawHeaders;
-    for (let i = 0; i < raw.length; i += 2) {
-      const name = raw[i] as string;
-      const lower = name.toLowerCase();
-      if (!endsHere.has(lower) && !named?.has(lower)) lines.push(`${name}: ${raw[i + 1]}\r\n`);
+  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string) {
+    let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`;
+    for (const { lower, line } of fields) if (!endsHere.has(lower) && !hopNames?.has(lower)) start += line;
+    this.#start = start;
+  }
+
+  request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
+    const start = `${this.#start}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
+    if (body.size <= joinUpTo) {
+      const text = body.latin1();
+      return { head: `${start}${text.length}\r\n\r\n${text}`, body: [], deadlines };
     }
-    this.#start = lines.join('');
+    const parts = body.parts();
+    let size = 0;
+    for (const part of parts) size += part.length;
+    return { head: `${start}${size}\r\n\r\n`, body: parts, deadlines };
   }
-
-  for({ ip, port }: Endpoint, contentLength: number): string {
-    const host = ip.includes(':') ? `[${ip}]` : ip;
-    return `${this.#start}host: ${host}:${port}\r\ncontent-length: ${contentLength}\r\n\r\n`;
-  }
-}
-
-function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
-  if (connection === undefined || /^(keep-alive|close)$/i.test(connection)) return undefined;
-  return new Set(connection.split(',').map((token) => token.trim().toLowerCase()));
 }
 
 const acceptable = /^[\x21-\x7e]{1,256}$/;
 
 /** The client's own request id when it can be passed on safely, else a new one. */
-export function requestIdOf(request: IncomingMessage, mint: () => string): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && acceptable.test(given) ? given : mint();
+export function requestIdOf(head: RequestHead, mint: () => string): string {
+  const given = headerOf(head, 'x-request-id');
+  return given !== undefined && acceptable.test(given) ? given : mint();
 }

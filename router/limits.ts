@@ -10,6 +10,8 @@ export interface Limits {
   readonly connectionsPerClient: number;
   /** From the first byte of a request to its last. */
   readonly requestMs: number;
+  /** How long a client's connection may stay open between two requests. */
+  readonly keepAliveMs: number;
   readonly connectMs: number;
   /** From the request to the engine's response head, where the ModelServer sets no timeout. */
   readonly prefillMs: number;
@@ -42,6 +44,7 @@ export const defaultLimits: Limits = {
   connections: 50_000,
   connectionsPerClient: 25_000,
   requestMs: 60_000,
+  keepAliveMs: 75_000,
   connectMs: 3000,
   prefillMs: 300_000,
   decodeMs: 600_000,

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import type { TandemError } from '../src/base/errors.js';
+import type { RequestHead } from './client/request-head.js';
 import { routerErrors } from './router-errors.js';
 
 /** `GET /v1/models` and `GET /v1/models/NAME` as OpenAI clients read them. */
-export function modelList({ method = '' }: IncomingMessage, path: string, models: readonly string[]): string {
+export function modelList({ method, path }: RequestHead, models: readonly string[]): string {
   if (method !== 'GET' && method !== 'HEAD') {
     throw routerErrors('wrong-method', { method, path: path.slice(0, 200), allowed: 'GET' });
   }

@@ -166,11 +166,11 @@ function failed(room: Room, pod: Endpoint, leg: LegName, failure: Parameters<typ
 }
 
 /** Gives an engine's whole answer to the client, as it came; inside a begun event stream, as its last event. */
-export function sendAnswer(job: Job, { status, headers, body }: EngineAnswer): void {
+export function sendAnswer(job: Job, { status, headers, isDated, body }: EngineAnswer): void {
   if (job.answer.begun) {
     job.answer.failWith(body.toString().replaceAll(/[\r\n]+/g, ' '));
     return;
   }
   describeLegs(job);
-  job.answer.send(status, headers, body);
+  job.answer.send(status, headers, body, isDated);
 }

@@ -34,14 +34,11 @@ export async function runPrefill(room: Room, job: Job, dialect: Dialect, pair: P
 
 async function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<EngineAnswer> {
   if (job.answer.clientLeft) throw new EngineFailure('connect', 'aborted', 'the client left');
-  const body = dialect.prefill(job.body).parts();
-  const size = body.reduce((sum, part) => sum + part.length, 0);
   const collector = new Collector(largestAnswer);
-  const head = job.head.for(pair.prefill, size);
-  const deadlines = deadlinesOf(room, job.view, 'prefill');
-  const call = room.pool.request(pair.prefill, { head, body, deadlines }, collector, true);
+  const request = job.head.request(pair.prefill, dialect.prefill(job.body), deadlinesOf(room, job.view, 'prefill'));
+  const call = room.pool.request(pair.prefill, request, collector, true);
   collector.onTooLarge = () => call.abort('the answer is too large');
-  job.answer.onLeave(() => {
+  job.answer.whenLeft(() => {
     if (dialect.whenClientLeaves['during-prefill'] === 'abort') call.abort('the client left');
     else leave(room, call, collector);
   });

@@ -8,6 +8,13 @@ import type { Call } from './engine/pool.js';
 import type { ResponseHead } from './engine/response-head.js';
 import { routerErrors } from './router-errors.js';
 
+/** A stretch of body that is kept, inside its framing. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** How a relayed leg ended. After `answered`, `failed` and `gave-up` the client has got nothing yet. */
 export type RelayEnd =
   | { readonly kind: 'answered'; readonly answer: EngineAnswer }
@@ -37,7 +44,7 @@ export class Relay implements Exchange {
   /** When the first byte of content came; undefined before. */
   firstAt: number | undefined;
   readonly #options: RelayOptions;
-  readonly #held: { payload: Buffer; framed: Buffer }[] = [];
+  readonly #held: Piece[] = [];
   #heldBytes = 0;
   #holds = false;
   #head: ResponseHead | undefined;
@@ -70,21 +77,19 @@ export class Relay implements Exchange {
       status >= 400 || (framing.by === 'length' && framing.bytes <= this.#options.holdUpTo) || framing.by === 'nothing';
   }
 
-  onBody(payload: Buffer, framed: Buffer): void {
+  onBody(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): void {
     if (this.#over) return;
     this.firstAt ??= performance.now();
-    if (this.#holds) this.#hold(payload, framed);
-    else this.#forward(payload, framed);
+    if (!this.#holds) this.#forward(bytes, from, to, framedFrom, framedTo);
+    else this.#hold(Buffer.from(bytes.subarray(framedFrom, framedTo)), from - framedFrom, to - framedFrom);
   }
 
   onEnd(): void {
     if (this.#over || !this.#head) return;
     if (this.#holds) {
-      const { status, headers, contentType } = this.#head;
-      const [first] = this.#held;
-      const body =
-        this.#held.length === 1 && first ? first.payload : Buffer.concat(this.#held.map(({ payload }) => payload));
-      this.#finish({ kind: 'answered', answer: { status, headers, contentType, body } });
+      const { status, headers, isDated, contentType } = this.#head;
+      const body = joined(this.#held);
+      this.#finish({ kind: 'answered', answer: { status, headers, isDated, contentType, body } });
       return;
     }
     this.#begin();
@@ -101,27 +106,27 @@ export class Relay implements Exchange {
     this.#break(failure.message, failure);
   }
 
-  #hold(payload: Buffer, framed: Buffer): void {
-    this.#held.push({ payload, framed });
-    this.#heldBytes += payload.length;
+  #hold(bytes: Buffer, from: number, to: number): void {
+    this.#held.push({ bytes, from, to });
+    this.#heldBytes += to - from;
     if (this.#heldBytes <= this.#options.holdUpTo) return;
     this.#holds = false;
-    for (const part of this.#held.splice(0)) this.#forward(part.payload, part.framed);
+    for (const part of this.#held.splice(0)) this.#forward(part.bytes, part.from, part.to, 0, part.bytes.length);
   }
 
-  #forward(payload: Buffer, framed: Buffer): void {
+  #forward(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): void {
     if (this.#over) return;
     if (this.#options.answer.clientLeft) {
       this.#call?.abort('the client left');
       return;
     }
-    const why = this.#head && this.#head.status < 400 ? this.watch.look(payload) : undefined;
+    const why = this.#head && this.#head.status < 400 ? this.watch.look(bytes, from, to) : undefined;
     if (why !== undefined) {
       this.#gaveUp(why);
       return;
     }
     this.#begin();
-    if (!this.#options.answer.pass(payload, framed)) this.#waitForClient();
+    if (!this.#options.answer.pass(bytes, from, to, framedFrom, framedTo)) this.#waitForClient();
   }
 
   #begin(): void {
@@ -147,7 +152,7 @@ export class Relay implements Exchange {
     const { answer, slowClientMs } = this.#options;
     this.#call?.pause();
     this.#stalled = setTimeout(() => this.#giveClientUp(slowClientMs), slowClientMs);
-    answer.onDrain(() => {
+    answer.whenDrained(() => {
       clearTimeout(this.#stalled);
       this.#stalled = undefined;
       this.#call?.resume();
@@ -166,4 +171,10 @@ export class Relay implements Exchange {
     clearTimeout(this.#stalled);
     this.#resolve(end);
   }
+}
+
+function joined(held: readonly Piece[]): Buffer {
+  const [first] = held;
+  if (held.length === 1 && first) return first.bytes.subarray(first.from, first.to);
+  return Buffer.concat(held.map(({ bytes, from, to }) => bytes.subarray(from, to)));
 }

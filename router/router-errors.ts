@@ -18,6 +18,37 @@ export const routerErrors = table({
     retryable: false,
     says: (m: { encoding: string }) => `content encoding ${m.encoding} is not supported; send the body uncompressed`,
   },
+  'bad-http': {
+    status: 400,
+    retryable: false,
+    says: (m: { why: string }) => `the request is not legal HTTP/1.1: ${m.why}; check the client`,
+  },
+  'headers-too-large': {
+    status: 431,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the request headers are too large; send fewer or shorter ones',
+  },
+  'chunk-extensions-too-large': {
+    status: 413,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the chunk extensions are too large; send none',
+  },
+  'request-timeout': {
+    status: 408,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the request did not arrive in time; send it faster, or in one piece',
+  },
+  'too-many-connections': {
+    status: 429,
+    retryable: true,
+    says: (_: Record<string, never>) =>
+      'this client has too many open connections; close some, or use them again',
+  },
+  'no-tunnel': {
+    status: 501,
+    retryable: false,
+    says: (_: Record<string, never>) => 'CONNECT is not served here; send requests to the router itself',
+  },
   'bad-version': {
     status: 505,
     retryable: false,

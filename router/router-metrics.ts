@@ -5,9 +5,15 @@ import type { Job, LegRecord } from './job.js';
 import { Counts, Seconds } from './series.js';
 
 /** Gauges that are read when they are asked for. */
-export function addGauges(metrics: Metrics, inFlight: () => number, connections: () => number): void {
+export function addGauges(
+  metrics: Metrics,
+  inFlight: () => number,
+  toEngines: () => number,
+  fromClients: () => number,
+): void {
   metrics.gauge('tandem_router_requests_in_flight', 'Requests being served', [], (gauge) => gauge.set(inFlight()));
-  metrics.gauge('tandem_router_engine_connections', 'Connections to engines', [], (gauge) => gauge.set(connections()));
+  metrics.gauge('tandem_router_engine_connections', 'Connections to engines', [], (gauge) => gauge.set(toEngines()));
+  metrics.gauge('tandem_router_client_connections', 'Connections of clients', [], (gauge) => gauge.set(fromClients()));
 }
 
 /** The router's metrics. Label values come from our own objects and short lists, so their number is bounded. */
@@ -36,6 +42,9 @@ export class RouterMetrics {
     'Legs that engines could hold KV for when their client left, by how they ended',
     ['leg', 'outcome'],
   );
+  readonly #refused = new Counts('tandem_router_refused_total', 'Requests refused before they could be read, by reason', [
+    'reason',
+  ]);
   readonly #tokens = new Counts('tandem_router_tokens_total', 'Tokens as engines reported them', ['model', 'kind']);
   readonly #dialects: Gauge<'model_server' | 'dialect' | 'from'>;
   readonly #known = new Map<string, { model_server: string; dialect: string; from: string }>();
@@ -47,7 +56,7 @@ export class RouterMetrics {
       'from',
     ]);
     const counted = [this.#requests, this.#duration, this.#legs, this.#legDuration, this.#pairs];
-    const rare = [this.#fallbacks, this.#repairs, this.#whole, this.#abandoned, this.#tokens];
+    const rare = [this.#refused, this.#fallbacks, this.#repairs, this.#whole, this.#abandoned, this.#tokens];
     metrics.addSource(() => [...counted, ...rare].map((family) => family.render()).join(''));
   }
 
@@ -64,6 +73,10 @@ export class RouterMetrics {
 
   pair(prefill: Pair['prefill'], decode: Pair['decode']): void {
     this.#pairs.add(1, nearestLevel(prefill.domains, decode.domains) ?? 'unknown');
+  }
+
+  refused(reason: string): void {
+    this.#refused.add(1, reason);
   }
 
   fallback(kind: string): void {

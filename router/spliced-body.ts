@@ -3,10 +3,11 @@ import { type Member, type Scan, scanObject } from './body-scan.js';
 
 /** JSON text that is written as it stands: numbers keep every digit. */
 export class RawJson {
-  readonly bytes: Buffer;
+  /** Its UTF-8 bytes, one character each. */
+  readonly latin1: string;
 
-  constructor(bytes: Buffer | string) {
-    this.bytes = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+  constructor(json: Buffer | string) {
+    this.latin1 = (typeof json === 'string' ? Buffer.from(json) : json).toString('latin1');
   }
 }
 
@@ -22,26 +23,15 @@ export class IfPresent {
 }
 
 export type Edit = Json | RawJson | IfPresent | typeof drop;
+/** By member name; names are the router's own, plain ASCII words. */
 export type Edits = Readonly<Record<string, Edit>>;
 
 /** A stretch of the original that gives way to other bytes. */
 interface Cut {
   readonly from: number;
   readonly to: number;
-  readonly insert: Buffer | undefined;
-}
-
-const comma = Buffer.from(',');
-/** `"key":` of members that were added, as bytes; routers add few different ones. */
-const labels = new Map<string, Buffer>();
-
-function labelOf(key: string): Buffer {
-  let label = labels.get(key);
-  if (!label) {
-    label = Buffer.from(`${JSON.stringify(key)}:`);
-    if (labels.size < 100) labels.set(key, label);
-  }
-  return label;
+  /** Bytes, one character each; empty to leave the stretch out. */
+  readonly insert: string;
 }
 
 /**
@@ -104,17 +94,28 @@ export class SplicedBody {
     return this.#scan.bytes.length;
   }
 
-  /** The edited body, in order: one copy of a small one, slices of a large one. */
-  parts(): readonly Buffer[] {
-    const cuts = this.#cuts();
+  /** The edited body, its bytes one character each: what a small one is written as, in one piece with its head. */
+  latin1(): string {
     const { bytes } = this.#scan;
-    if (bytes.length <= copiedUpTo) return [copied(bytes, cuts)];
+    let text = '';
+    let at = 0;
+    for (const { from, to, insert } of this.#cuts()) {
+      if (from > at) text += bytes.toString('latin1', at, from);
+      text += insert;
+      if (to > at) at = to;
+    }
+    return at < bytes.length ? text + bytes.toString('latin1', at, bytes.length) : text;
+  }
+
+  /** The edited body in slices of the original and what comes between them: nothing large is copied. */
+  parts(): readonly Buffer[] {
+    const { bytes } = this.#scan;
     const parts: Buffer[] = [];
     let at = 0;
-    for (const { from, to, insert } of cuts) {
+    for (const { from, to, insert } of this.#cuts()) {
       if (from > at) parts.push(bytes.subarray(at, from));
-      if (insert) parts.push(insert);
-      at = Math.max(at, to);
+      if (insert !== '') parts.push(Buffer.from(insert, 'latin1'));
+      if (to > at) at = to;
     }
     if (at < bytes.length) parts.push(bytes.subarray(at));
     return parts;
@@ -125,29 +126,12 @@ export class SplicedBody {
     const { cuts, added, dropped } = placed(this.#layers, members);
     if (dropped.length > 0) cuts.push(...removals(dropped));
     sortByStart(cuts);
-    added.pop(); // each is followed by a comma
-    if (added.length > 0 && count > dropped.length) added.unshift(comma);
-    for (const insert of added) cuts.push({ from: close, to: close, insert });
+    if (added.length > 0) {
+      const insert = added.join(',');
+      cuts.push({ from: close, to: close, insert: count > dropped.length ? `,${insert}` : insert });
+    }
     return cuts;
   }
-}
-
-/** A body up to this size is copied once: many small slices cost more. */
-const copiedUpTo = 12 * 1024;
-
-function copied(bytes: Buffer, cuts: readonly Cut[]): Buffer {
-  let most = bytes.length;
-  for (const { insert } of cuts) most += insert?.length ?? 0;
-  const target = Buffer.allocUnsafe(most);
-  let at = 0;
-  let written = 0;
-  for (const { from, to, insert } of cuts) {
-    if (from > at) written += bytes.copy(target, written, at, from);
-    if (insert) written += insert.copy(target, written);
-    if (to > at) at = to;
-  }
-  written += bytes.copy(target, written, at);
-  return target.subarray(0, written);
 }
 
 /** What becomes of each edit: a value replaced, a member added at the end, or one that goes, with all its earlier twins. */
@@ -159,7 +143,8 @@ function placed(layers: readonly Edits[], members: readonly Member[]): Placed {
 
 interface Placed {
   readonly cuts: Cut[];
-  readonly added: Buffer[];
+  /** `"key":value` of each. */
+  readonly added: string[];
   readonly dropped: Member[];
 }
 
@@ -168,11 +153,11 @@ function place(layers: readonly Edits[], layer: number, members: readonly Member
   for (const key in layers[layer] ?? {}) {
     if (isIn(layers, key, 0, layer)) continue; // its place is the earlier one's, as in an object
     const edit = lastEdit(layers, key);
-    const bytes = encode(edit);
+    const insert = encode(edit);
     const last = lastOf(members, key, dropped);
-    if (last && bytes) cuts.push({ from: last.valueStart, to: last.end, insert: bytes });
+    if (last && insert !== undefined) cuts.push({ from: last.valueStart, to: last.end, insert });
     else if (last) dropped.push(last);
-    else if (bytes && !(edit instanceof IfPresent)) added.push(labelOf(key), bytes, comma);
+    else if (insert !== undefined && !(edit instanceof IfPresent)) added.push(`"${key}":${insert}`);
   }
 }
 
@@ -208,11 +193,11 @@ function lastOf(members: readonly Member[], key: string, earlier: Member[]): Mem
 }
 
 /** Undefined means that the member is left out. */
-function encode(edit: Edit | undefined): Buffer | undefined {
+function encode(edit: Edit | undefined): string | undefined {
   if (edit === drop || edit === undefined) return undefined;
-  if (edit instanceof RawJson) return edit.bytes;
-  if (edit instanceof IfPresent) return edit.value.bytes;
-  return Buffer.from(JSON.stringify(edit));
+  if (edit instanceof RawJson) return edit.latin1;
+  if (edit instanceof IfPresent) return edit.value.latin1;
+  return Buffer.from(JSON.stringify(edit)).toString('latin1');
 }
 
 /**
@@ -225,8 +210,8 @@ function removals(dropped: readonly Member[]): readonly Cut[] {
     .sort((a, b) => a.start - b.start)
     .map(({ start, end, commaBefore, commaAfter }) => {
       const atFront = commaBefore === frontComma;
-      if (!atFront) return { from: commaBefore, to: end, insert: undefined };
+      if (!atFront) return { from: commaBefore, to: end, insert: '' };
       frontComma = commaAfter;
-      return { from: start, to: commaAfter < 0 ? end : commaAfter + 1, insert: undefined };
+      return { from: start, to: commaAfter < 0 ? end : commaAfter + 1, insert: '' };
     });
 }

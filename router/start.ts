@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../src/base/clock.js';
 import type { Running } from '../src/base/running.js';
 import type { ReadConnector } from '../src/core/pairing/dialect.js';
@@ -7,16 +6,18 @@ import { LoadTable } from '../src/core/pairing/load.js';
 import { loadPrefixHasher, PrefixIndex } from '../src/core/pairing/prefix.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import { readPod } from '../src/core/reading/pod.js';
-import { type Address, listen } from '../src/server/listen.js';
-import { answerProbe, startProbeServer } from '../src/server/probes.js';
+import type { Address } from '../src/server/listen.js';
+import { type ProbeAnswer, probeAnswer, startProbeServer } from '../src/server/probes.js';
 import { type Logger, once } from '../src/telemetry/log.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
 import { AccessLog } from './access-log.js';
 import { directoryEvents } from './announce.js';
+import { dateLine } from './client/answer-text.js';
+import type { Carrier } from './client/carrier.js';
+import { ClientServer } from './client/client-server.js';
 import { Directory, type Stores } from './directory.js';
 import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
 import { Handler } from './handler.js';
-import { createHttpServer } from './http-server.js';
 import { defaultLimits, type Limits } from './limits.js';
 import type { Room } from './room.js';
 import { addGauges, RouterMetrics } from './router-metrics.js';
@@ -48,15 +49,21 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   const log = new AccessLog(options.accessLog ?? (logger.isLevelEnabled('info') ? linesTo(logger) : undefined));
   const hash = await loadPrefixHasher();
   const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
+  const state = { notReady: () => handler.stopping ?? directory.notReady, metrics: options.metrics };
+  const server = new ClientServer(limits, {
+    onRequest: (request, carrier) => {
+      const probe = probeAnswer(request.head.path, state);
+      if (probe) answerProbe(carrier, probe, logger);
+      else handler.handle(request, carrier);
+    },
+    onRefused: ({ code }) => room.metrics.refused(code),
+  });
   addGauges(
     options.metrics,
     () => handler.inFlight,
     () => room.pool.size,
+    () => server.connections,
   );
-  const state = { notReady: () => handler.stopping ?? directory.notReady, metrics: options.metrics };
-  const server = createHttpServer(limits, (request, response) => {
-    if (!answerProbe(request, response, state)) handler.handle(request, response);
-  });
   const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
   const close = async () => {
     directory.close();
@@ -64,7 +71,7 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
     log.flush();
     await probes?.stop();
   };
-  const address = await listen(server, options.listen).catch(async (error: unknown) => {
+  const address = await server.listen(options.listen).catch(async (error: unknown) => {
     await close();
     throw error;
   });
@@ -127,13 +134,18 @@ const linesTo =
   };
 
 /** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */
-async function stopServing(server: Server, handler: Handler, drainMs: number): Promise<void> {
+async function stopServing(server: ClientServer, handler: Handler, drainMs: number): Promise<void> {
+  const until = performance.now() + drainMs;
   handler.beginStop();
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  server.closeIdleConnections();
+  server.beginStop();
   await handler.drained(drainMs);
-  server.closeAllConnections();
-  await closed;
+  await server.closed(Math.max(100, until - performance.now()));
+}
+
+function answerProbe(carrier: Carrier, probe: Promise<ProbeAnswer>, logger: Logger): void {
+  probe
+    .then(({ status, type, body }) =>
+      carrier.sendWhole(status, `content-type: ${type}\r\n${dateLine()}`, Buffer.from(body)),
+    )
+    .catch((error: unknown) => logger.error({ err: error }, 'a probe could not be answered'));
 }

@@ -42,7 +42,7 @@ function reachable(text: Buffer, { prefill, decode }: Pair): Handover {
   ) {
     return { value: new RawJson(text), repairs: [] };
   }
-  const repaired = Buffer.concat(host.with({ remote_host: prefill.ip }).parts());
+  const repaired = Buffer.from(host.with({ remote_host: prefill.ip }).latin1(), 'latin1');
   return { value: new RawJson(repaired), repairs: [`remote_host ${advertised}`] };
 }
 

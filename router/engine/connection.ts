@@ -1,14 +1,13 @@
 import type { Socket } from 'node:net';
-import { ChunkedReader } from './chunked-reader.js';
+import { ChunkedReader, type EmitChunk } from '../http/chunked-reader.js';
+import { ProtocolError } from '../http/protocol-error.js';
 import type { EngineRequest, Exchange } from './exchange.js';
-import { type CallFault, type CallStage, EngineFailure, ProtocolError } from './failure.js';
+import { type CallFault, type CallStage, EngineFailure } from './failure.js';
+import { LazyTimer } from './lazy-timer.js';
 import { parseHead, type ResponseHead } from './response-head.js';
 
-/** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
-const joinUpTo = 16 * 1024;
 const largestHead = 32 * 1024;
 const mostInterims = 16;
-const nothing = Buffer.alloc(0);
 
 export interface ConnectionOwner {
   /** The response is complete and the connection may be used again. */
@@ -16,7 +15,7 @@ export interface ConnectionOwner {
   onClosed(connection: EngineConnection): void;
 }
 
-/** One keep-alive HTTP/1.1 connection to an engine: one request at a time, a strict reader, a timer per phase. */
+/** One keep-alive HTTP/1.1 connection to an engine: one request at a time, a strict reader, a time limit per phase. */
 export class EngineConnection {
   readonly socket: Socket;
   /** Requests sent so far. */
@@ -32,8 +31,9 @@ export class EngineConnection {
   #chunks: ChunkedReader | undefined;
   #left = 0;
   #interims = 0;
-  #timer: NodeJS.Timeout | undefined;
-  readonly #emit = (payload: Buffer, framed: Buffer): void => this.#exchange?.onBody(payload, framed);
+  readonly #emit: EmitChunk = (bytes, from, to, framedFrom, framedTo) =>
+    this.#exchange?.onBody(bytes, from, to, framedFrom, framedTo);
+  readonly #timer = new LazyTimer((ms) => this.#onDeadline(ms));
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
@@ -43,47 +43,45 @@ export class EngineConnection {
     socket.on('close', () => this.#onClose());
   }
 
-  /** Takes bytes that the engine sent; they are kept and must not change afterwards. */
+  /** Takes bytes that the engine sent. They may change afterwards: what is kept is copied. */
   receive(bytes: Buffer): void {
     this.#onData(bytes);
   }
 
   /** Sends one request; `onSent` is called when the kernel has taken all of it. */
-  send(request: EngineRequest, exchange: Exchange, onSent: () => void): void {
+  send({ head, body, deadlines }: EngineRequest, exchange: Exchange, onSent: () => void): void {
     this.uses += 1;
     this.#exchange = exchange;
-    this.#deadlines = request.deadlines;
+    this.#deadlines = deadlines;
     this.#stage = 'head';
     this.#interims = 0;
-    this.#arm(request.deadlines.head);
-    const { head, body } = request;
-    let size = head.length;
-    for (const part of body) size += part.length;
-    if (size <= joinUpTo) this.socket.write(joined(head, body, size), onSent);
+    this.#timer.start(deadlines.head);
+    if (body.length === 0) this.socket.write(head, 'latin1', onSent);
     else this.#sendParts(head, body, onSent);
   }
 
+  /** The kernel gathers the parts: nothing is copied. */
   #sendParts(head: string, body: readonly Buffer[], onSent: () => void): void {
     const last = body.length - 1;
     this.socket.cork();
-    this.socket.write(head, 'latin1', body.length === 0 ? onSent : undefined);
-    for (let i = 0; i <= last; i += 1) this.socket.write(body[i] ?? nothing, i === last ? onSent : undefined);
+    this.socket.write(head, 'latin1');
+    for (const [i, part] of body.entries()) this.socket.write(part, i === last ? onSent : undefined);
     this.socket.uncork();
   }
 
-  /** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */
+/** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */
   abort(why: string): void {
     this.#fail('aborted', why);
   }
 
   pause(): void {
     this.socket.pause();
-    clearTimeout(this.#timer);
+    this.#timer.stop();
   }
 
   resume(): void {
     this.socket.resume();
-    if (this.#stage === 'body') this.#arm(this.#deadlines?.idle ?? 0);
+    if (this.#stage === 'body') this.#timer.start(this.#deadlines?.idle ?? 0);
   }
 
   #onData(bytes: Buffer): void {
@@ -104,7 +102,7 @@ export class EngineConnection {
     const all = this.#waiting ? Buffer.concat([this.#waiting, bytes]) : bytes;
     const end = all.indexOf('\r\n\r\n');
     if ((end < 0 ? all.length : end) > largestHead) throw new ProtocolError('the response head is too large');
-    this.#waiting = end < 0 ? all : undefined;
+    this.#waiting = end < 0 ? Buffer.from(all) : undefined;
     if (end >= 0) this.#onHead(parseHead(all.toString('latin1', 0, end)), all.subarray(end + 4));
   }
 
@@ -124,8 +122,7 @@ export class EngineConnection {
     this.#stage = 'body';
     this.#chunks = head.framing.by === 'chunks' ? new ChunkedReader() : undefined;
     this.#left = head.framing.by === 'length' ? head.framing.bytes : 0;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#timer.start(this.#deadlines?.idle ?? 0);
     this.#exchange?.onHead(head);
     const empty = head.framing.by === 'nothing' || (head.framing.by === 'length' && this.#left === 0);
     if (empty && more) throw new ProtocolError('a body where none may be');
@@ -136,20 +133,27 @@ export class EngineConnection {
     const exchange = this.#exchange;
     const head = this.#head;
     if (!exchange || !head) throw new ProtocolError('bytes after the end of the response');
-    if (this.#chunks) {
-      if (this.#chunks.push(bytes, this.#emit)) this.#complete();
+    const chunks = this.#chunks;
+    if (chunks) {
+      if (chunks.push(bytes, this.#emit)) this.#endOfChunks(chunks);
     } else if (head.framing.by === 'close') {
-      exchange.onBody(bytes, bytes);
+      exchange.onBody(bytes, 0, bytes.length, 0, bytes.length);
     } else {
       this.#onLengthBytes(exchange, bytes);
     }
-    if (this.#exchange && !this.socket.isPaused()) this.#touch();
+    if (this.#exchange && !this.socket.isPaused()) this.#timer.start(this.#deadlines?.idle ?? 0);
+  }
+
+  /** Nothing was asked that bytes after the end could answer. */
+  #endOfChunks({ rest }: ChunkedReader): void {
+    if (rest.length > 0) throw new ProtocolError('bytes after the end of the body');
+    this.#complete();
   }
 
   #onLengthBytes(exchange: Exchange, bytes: Buffer): void {
     if (bytes.length > this.#left) throw new ProtocolError('the body is longer than its content-length');
     this.#left -= bytes.length;
-    exchange.onBody(bytes, bytes);
+    exchange.onBody(bytes, 0, bytes.length, 0, bytes.length);
     if (this.#left === 0) this.#complete();
   }
 
@@ -168,6 +172,7 @@ export class EngineConnection {
   #onClose(): void {
     if (this.#stage === 'body' && this.#head?.framing.by === 'close' && this.#exchange) this.#complete();
     else this.#fail('reset', 'the engine closed the connection');
+    this.#timer.close();
     this.#owner.onClosed(this);
   }
 
@@ -183,31 +188,12 @@ export class EngineConnection {
     this.#exchange = undefined;
     this.#waiting = undefined;
     this.#chunks = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#timer.stop();
     return exchange;
-  }
-
-  #arm(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = ms > 0 ? setTimeout(() => this.#onDeadline(ms), ms) : undefined;
-  }
-
-  #touch(): void {
-    if (this.#timer) this.#timer.refresh();
-    else this.#arm(this.#deadlines?.idle ?? 0);
   }
 
   #onDeadline(ms: number): void {
     const what = this.#stage === 'head' ? 'no answer' : 'nothing more of the answer';
     this.#fail('timeout', `${what} within ${ms / 1000} s`);
   }
-}
-
-/** Head and body in one buffer, `size` bytes in all. A head is latin1: one byte a character. */
-function joined(head: string, body: readonly Buffer[], size: number): Buffer {
-  const all = Buffer.allocUnsafe(size);
-  let at = all.write(head, 'latin1');
-  for (const part of body) at += part.copy(all, at);
-  return all;
 }

@@ -4,8 +4,11 @@ import type { ResponseHead } from './response-head.js';
 /** Who hears what the engine answers. Exactly one of `onEnd` and `onFailure` comes last. */
 export interface Exchange {
   onHead(head: ResponseHead): void;
-  /** `framed` carries the engine's own chunk framing, when it has one, else it is `payload` itself. */
-  onBody(payload: Buffer, framed: Buffer): void;
+  /**
+   * A stretch of body, `from` to `to`, inside the engine's own chunk framing, `framedFrom` to `framedTo`; both are the same
+   * where there is none. The bytes are only there during the call.
+   */
+  onBody(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): void;
   onEnd(): void;
   onFailure(failure: EngineFailure): void;
 }
@@ -20,8 +23,9 @@ export interface Deadlines {
 }
 
 export interface EngineRequest {
-  /** Request line and headers with their last empty line, latin1. */
+  /** Request line and headers with their last empty line, latin1; where the body is small, with it. */
   readonly head: string;
+  /** The body where it is not part of `head`. */
   readonly body: readonly Buffer[];
   readonly deadlines: Deadlines;
 }

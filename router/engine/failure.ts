@@ -14,8 +14,3 @@ export class EngineFailure extends Error {
     this.fault = fault;
   }
 }
-
-/** Bytes that are no legal HTTP response. */
-export class ProtocolError extends Error {
-  override readonly name = 'ProtocolError';
-}

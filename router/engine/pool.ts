@@ -148,14 +148,14 @@ export class EnginePool {
 }
 
 /**
- * All plain connections read into this one buffer, which is copied from as far as it was filled. Otherwise Node takes 64 KB
- * from the heap for each read and gives most of it back, which costs more than the read.
+ * All plain connections read into this one buffer, one after another. Otherwise Node takes 64 KB from the heap for each read
+ * and gives most of it back, which costs more than the read.
  */
 const readInto = Buffer.allocUnsafeSlow(64 * 1024);
 
 function openTcp({ ip, port }: EngineAddress, receive: (bytes: Buffer) => void): Socket {
   const callback = (count: number) => {
-    receive(Buffer.from(readInto.subarray(0, count)));
+    receive(readInto.subarray(0, count));
     return true;
   };
   return connectTcp({ host: ip, port, onread: { buffer: readInto, callback } });
@@ -200,8 +200,8 @@ class PooledCall implements Call, Exchange {
     this.#exchange.onHead(head);
   }
 
-  onBody(payload: Buffer, framed: Buffer): void {
-    this.#exchange.onBody(payload, framed);
+  onBody(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): void {
+    this.#exchange.onBody(bytes, from, to, framedFrom, framedTo);
   }
 
   onEnd(): void {

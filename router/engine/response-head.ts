@@ -1,4 +1,5 @@
-import { ProtocolError } from './failure.js';
+import { type Field, FieldLines, lengthIn, listed } from '../http/field-lines.js';
+import { ProtocolError } from '../http/protocol-error.js';
 
 /** How the end of a body is told. */
 export type Framing =
@@ -7,8 +8,10 @@ export type Framing =
 
 export interface ResponseHead {
   readonly status: number;
-  /** Names and values in turn, as the engine wrote them, without those that belong to the connection. */
-  readonly headers: readonly string[];
+  /** Header lines, each with its line end, without those that belong to the connection. */
+  readonly headers: string;
+  /** The engine gave a Date. */
+  readonly isDated: boolean;
   readonly framing: Framing;
   /** Whether the connection may carry another request afterwards. */
   readonly reusable: boolean;
@@ -17,10 +20,10 @@ export interface ResponseHead {
 }
 
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const fieldLine = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/;
 /** Headers that end at the router: they speak of one connection; the request id goes back as the router knows it. */
 const endsHere = new Set([
   'connection',
+  'content-length',
   'keep-alive',
   'proxy-authenticate',
   'proxy-connection',
@@ -30,12 +33,14 @@ const endsHere = new Set([
   'upgrade',
   'x-request-id',
 ]);
+const lines = new FieldLines();
 
 interface Seen {
-  length: string | undefined;
+  length: number | undefined;
   transferEncoding: string | undefined;
   connection: string;
   contentType: string;
+  isDated: boolean;
 }
 
 /**
@@ -45,78 +50,77 @@ interface Seen {
  * @throws ProtocolError
  */
 export function parseHead(text: string): ResponseHead {
-  const lines = text.split('\r\n');
-  const status = statusLine.exec(lines[0] ?? '');
+  const lineEnd = text.indexOf('\r\n');
+  const status = statusLine.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
   if (!status) throw new ProtocolError('the response does not start with an HTTP/1.x status line');
   const [, minor, digits] = status;
-  const seen: Seen = { length: undefined, transferEncoding: undefined, connection: '', contentType: '' };
-  const headers = readFields(lines, seen);
+  const seen: Seen = {
+    length: undefined,
+    transferEncoding: undefined,
+    connection: '',
+    contentType: '',
+    isDated: false,
+  };
+  const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, seen);
   const code = Number(digits);
   const framing = framingOf(code, seen);
   return {
     status: code,
-    headers: seen.connection === '' ? headers : withoutNamed(headers, seen.connection),
+    headers: passedOn(fields, seen.connection),
+    isDated: seen.isDated,
     framing,
     reusable: framing.by !== 'close' && keepsAlive(minor === '1', seen.connection),
     contentType: mediaType(seen.contentType),
   };
 }
 
-function readFields(lines: readonly string[], seen: Seen): string[] {
-  const headers: string[] = [];
-  for (let i = 1; i < lines.length; i += 1) {
-    const line = lines[i] ?? '';
-    const field = known.get(line) ?? readField(line);
-    if (!field) throw new ProtocolError(`header line ${i} is not legal`);
-    if (note(seen, field.lower, field.value)) headers.push(field.name, field.value);
+function readFields(text: string, from: number, seen: Seen): readonly Field[] {
+  const fields: Field[] = [];
+  for (let at = from; at < text.length; ) {
+    const end = text.indexOf('\r\n', at);
+    const line = end < 0 ? text.slice(at) : text.slice(at, end);
+    const field = lines.read(line);
+    if (!field) throw new ProtocolError(`header line ${fields.length + 1} is not legal`);
+    note(seen, field, line);
+    fields.push(field);
+    at += line.length + 2;
   }
-  return headers;
+  return fields;
 }
 
-interface Field {
-  readonly name: string;
-  readonly lower: string;
-  readonly value: string;
-}
-
-/** Lines read lately: an engine says nearly the same ones with every answer. */
-const known = new Map<string, Field>();
-const mostKnown = 256;
-const longestKnown = 128;
-
-function readField(line: string): Field | undefined {
-  const match = fieldLine.exec(line);
-  if (!match) return undefined;
-  const [, name = '', value = ''] = match;
-  const field = { name, lower: name.toLowerCase(), value };
-  if (known.size >= mostKnown) known.clear();
-  if (line.length <= longestKnown) known.set(line, field);
-  return field;
-}
-
-const mediaType = (contentType: string): string => (contentType.split(';')[0] ?? '').trim().toLowerCase();
-
-/** Takes note of a header that matters here; true when it is passed on. */
-function note(seen: Seen, name: string, value: string): boolean {
-  switch (name) {
+function note(seen: Seen, { lower, value }: Field, line: string): void {
+  switch (lower) {
     case 'content-length':
       if (seen.length !== undefined) throw new ProtocolError('two content-lengths');
-      if (!/^\d{1,15}$/.test(value)) throw new ProtocolError('content-length is not a number');
-      seen.length = value;
-      return false;
+      seen.length = lengthIn(line);
+      if (seen.length === undefined) throw new ProtocolError('content-length is not a number');
+      break;
     case 'transfer-encoding':
       if (seen.transferEncoding !== undefined) throw new ProtocolError('two transfer-encodings');
       seen.transferEncoding = value.toLowerCase();
-      return false;
+      break;
     case 'connection':
-      seen.connection += `,${value.toLowerCase()}`;
-      return false;
+      seen.connection += `,${value}`;
+      break;
     case 'content-type':
       seen.contentType = value;
-      return true;
-    default:
-      return !endsHere.has(name);
+      break;
+    case 'date':
+      seen.isDated = true;
   }
+}
+
+/** A Connection header also names other headers that end here. */
+function passedOn(fields: readonly Field[], connection: string): string {
+  const named = connection === '' ? undefined : new Set(listed(connection));
+  let block = '';
+  for (const { lower, line } of fields) if (!endsHere.has(lower) && !named?.has(lower)) block += line;
+  return block;
+}
+
+function mediaType(contentType: string): string {
+  const end = contentType.indexOf(';');
+  return (end < 0 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
 }
 
 /** Contradicting lengths are refused also where no body follows: what comes next on the connection is then anybody's guess. */
@@ -131,17 +135,11 @@ function announcedFraming({ length, transferEncoding }: Seen): Framing {
     if (length !== undefined) throw new ProtocolError('content-length beside transfer-encoding');
     return { by: 'chunks' };
   }
-  return length === undefined ? { by: 'close' } : { by: 'length', bytes: Number(length) };
+  return length === undefined ? { by: 'close' } : { by: 'length', bytes: length };
 }
 
 function keepsAlive(byDefault: boolean, connection: string): boolean {
   if (connection === '') return byDefault;
-  const named = connection.split(',').map((token) => token.trim());
+  const named = listed(connection);
   return byDefault ? !named.includes('close') : named.includes('keep-alive');
-}
-
-/** A Connection header also names other headers that end here. */
-function withoutNamed(headers: readonly string[], connection: string): readonly string[] {
-  const named = new Set(connection.split(',').map((token) => token.trim()));
-  return headers.filter((_, i) => !named.has((headers[i - (i % 2)] ?? '').toLowerCase()));
 }

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { describeError } from '../base/errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { explainClientErrors } from './client-error.js';
 import { type Address, listen } from './listen.js';
@@ -9,26 +10,40 @@ export interface ProbeState {
   readonly metrics: Metrics;
 }
 
-/** Answers `/healthz`, `/readyz` and `/metrics`; returns false for any other path, so that a server can answer it itself. */
-export function answerProbe(request: IncomingMessage, response: ServerResponse, state: ProbeState): boolean {
-  switch (request.url?.split('?')[0]) {
+export interface ProbeAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const text = 'text/plain; charset=utf-8';
+
+/** The answer to `/healthz`, `/readyz` and `/metrics`; undefined for any other path, so that a server can answer it itself. */
+export function probeAnswer(path: string, { notReady, metrics }: ProbeState): Promise<ProbeAnswer> | undefined {
+  switch (path) {
     case '/healthz':
-      send(response, 200, 'ok\n');
-      return true;
+      return Promise.resolve({ status: 200, type: text, body: 'ok\n' });
     case '/readyz': {
-      const why = state.notReady();
-      send(response, why === undefined ? 200 : 503, why === undefined ? 'ready\n' : `not ready: ${why}\n`);
-      return true;
+      const why = notReady();
+      const body = why === undefined ? 'ready\n' : `not ready: ${why}\n`;
+      return Promise.resolve({ status: why === undefined ? 200 : 503, type: text, body });
     }
     case '/metrics':
-      state.metrics.render().then(
-        (text) => send(response, 200, text, state.metrics.contentType),
-        (error: unknown) => send(response, 500, `metrics failed: ${String(error)}\n`),
+      return metrics.render().then(
+        (body) => ({ status: 200, type: metrics.contentType, body }),
+        (error: unknown) => ({ status: 500, type: text, body: `metrics failed: ${describeError(error)}\n` }),
       );
-      return true;
     default:
-      return false;
+      return undefined;
   }
+}
+
+/** Answers a probe; returns false for any other path. */
+export function answerProbe(request: IncomingMessage, response: ServerResponse, state: ProbeState): boolean {
+  const answer = probeAnswer(request.url?.split('?')[0] ?? '', state);
+  if (!answer) return false;
+  void answer.then(({ status, type, body }) => send(response, status, body, type));
+  return true;
 }
 
 const headerBytes = 16_384;
@@ -39,7 +54,7 @@ export async function startProbeServer(
   state: ProbeState,
 ): Promise<{ address: Address; server: Server; stop: () => Promise<void> }> {
   const server = createServer({ maxHeaderSize: headerBytes }, (request, response) => {
-    if (!answerProbe(request, response, state)) send(response, 404, 'try /healthz, /readyz or /metrics\n');
+    if (!answerProbe(request, response, state)) send(response, 404, 'try /healthz, /readyz or /metrics\n', text);
   });
   explainClientErrors(server, headerBytes);
   const bound = await listen(server, address);
@@ -56,7 +71,7 @@ export function closeServer(server: Server): Promise<void> {
   });
 }
 
-function send(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {
+function send(response: ServerResponse, status: number, body: string, type: string): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

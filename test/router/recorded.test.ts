@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { AnswerWatch } from '../../router/answer-watch.js';
 import { nixlPull } from '../../router/dialects/nixl-pull.js';
 import { whyNotDisaggregated } from '../../router/disaggregate.js';
-import { ChunkedReader } from '../../router/engine/chunked-reader.js';
+import { ChunkedReader } from '../../router/http/chunked-reader.js';
 import { intrusions, scanRequest } from '../../router/request-body.js';
 import { SplicedBody } from '../../router/spliced-body.js';
 import { startRouter } from '../../router/start.js';
@@ -84,6 +84,11 @@ function exchange(name: string): { request: string; body: string } {
   return { request: text.slice(start + 2, end), body: text.slice(text.indexOf('\n\n', end + 4) + 2) };
 }
 
+function look(watch: AnswerWatch, text: string): string | undefined {
+  const bytes = Buffer.from(text);
+  return watch.look(bytes, 0, bytes.length);
+}
+
 t.test('with what vLLM 0.32 answered', (t) => {
   for (const [first, second] of [
     ['01-leg1-chat', '01-leg2-chat'],
@@ -94,7 +99,7 @@ t.test('with what vLLM 0.32 answered', (t) => {
       const handover = nixlPull.handover(answer, pair);
       if ('missing' in handover) throw new Error(handover.missing);
       const sent = JSON.parse(exchange(second).request) as Record<string, unknown>;
-      t.same(JSON.parse(handover.value.bytes.toString()), sent['kv_transfer_params']);
+      t.same(JSON.parse(handover.value.latin1), sent['kv_transfer_params']);
       t.same(handover.repairs, []);
       t.end();
     });
@@ -114,7 +119,7 @@ t.test('with what vLLM 0.32 answered', (t) => {
       .split('\n\n')
       .filter((event) => event.includes('data: '))
       .map((event) => event.slice(event.indexOf('data: ')));
-    const verdicts = payloads.map((payload) => new AnswerWatch().look(Buffer.from(`${payload}\n\n`)));
+    const verdicts = payloads.map((payload) => look(new AnswerWatch(), `${payload}\n\n`));
     t.equal(verdicts.at(-2), 'the engine ended with finish_reason abort');
     t.same(
       verdicts.slice(0, -2).filter((verdict) => verdict !== undefined),
@@ -129,9 +134,9 @@ t.test('with what vLLM 0.32 answered', (t) => {
     const events = body.split('\n\n').filter((event) => event !== '');
     const wire = Buffer.from(`${events.map((event) => chunk(`${event}\n\n`)).join('')}0\r\n\r\n`);
     let passed = '';
-    const done = new ChunkedReader().push(wire, (payload) => {
-      t.equal(watch.look(payload), undefined);
-      passed += payload.toString();
+    const done = new ChunkedReader().push(wire, (bytes, from, to) => {
+      t.equal(watch.look(bytes, from, to), undefined);
+      passed += bytes.toString('utf8', from, to);
     });
     t.ok(done);
     t.match(passed, /\[DONE\]/);
@@ -149,7 +154,7 @@ t.test('with what vLLM 0.32 answered', (t) => {
       ],
     };
     const watch = new AnswerWatch();
-    t.equal(watch.look(Buffer.from(`data: ${JSON.stringify(quoting)}\n\n`)), undefined);
+    t.equal(look(watch, `data: ${JSON.stringify(quoting)}\n\n`), undefined);
     t.equal(watch.completionTokens, undefined);
     t.end();
   });

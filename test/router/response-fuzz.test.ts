@@ -89,9 +89,9 @@ function byUs(pieces: readonly Buffer[]): Promise<Read | undefined> {
         onHead: (seen) => {
           head = seen;
         },
-        onBody: (payload) => void parts.push(payload),
+        onBody: (bytes, from, to) => void parts.push(Buffer.from(bytes.subarray(from, to))),
         onEnd: () => {
-          ended = head && { status: head.status, headers: known(head.headers), body: latin1(parts) };
+          ended = head && { status: head.status, headers: known(pairsOf(head.headers)), body: latin1(parts) };
           if (isOver) resolve(ended); // the close was the end
         },
         onFailure: () => resolve(undefined),
@@ -108,6 +108,12 @@ function byUs(pieces: readonly Buffer[]): Promise<Read | undefined> {
     wire.destroy();
   });
 }
+
+const pairsOf = (block: string): string[] =>
+  block
+    .split('\r\n')
+    .slice(0, -1)
+    .flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]);
 
 const latin1 = (parts: readonly Buffer[]): string => Buffer.concat(parts).toString('latin1');
 

@@ -1,7 +1,10 @@
-import { ProtocolError } from './failure.js';
+import { ProtocolError } from './protocol-error.js';
 
-/** `payload` is content; `framed` is the same with its chunk framing, as it came, ready to be passed on. */
-export type EmitChunk = (payload: Buffer, framed: Buffer) => void;
+/**
+ * One chunk, or a piece of a large one: its content, `from` to `to`, inside its framing as it came, `framedFrom` to `framedTo`.
+ * The bytes are only there during the call.
+ */
+export type EmitChunk = (bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number) => void;
 
 /** A longer chunk is passed on in pieces; a shorter one is held until it is whole, so that a cut never lands inside it. */
 const largestHeld = 64 * 1024;
@@ -12,81 +15,84 @@ const word = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 /** RFC 9112 7.1.1 without the white space that it asks to be tolerated and Node does not. */
 const extensions = new RegExp(`^(;${word}(=(${word}|"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*"))?)+\\r\\n$`);
 const trailer = new RegExp(`^(${word}):[\\t\\x20-\\x7e\\x80-\\xff]*$`);
-/** Framing after the body it frames: what a smuggled response looks like. */
+/** Framing after the body it frames: what a smuggled message looks like. */
 const framing = /^(content-length|transfer-encoding)$/i;
 
 /** Takes a chunked body apart without copying it. Trailers are read and dropped. */
 export class ChunkedReader {
+  /** What came after the end of the body. */
+  rest: Buffer = none;
   #held: Buffer = none;
   /** Bytes of a large chunk, with its line end, that are still to come. */
   #left = 0;
   #inTrailers = false;
 
   /**
-   * Emits every whole chunk in `bytes`. True once the body has ended; bytes after the end are illegal here, because
-   * nothing was asked that they could answer.
+   * Emits every whole chunk in `bytes`, of which it keeps copies only. True once the body has ended.
    *
    * @throws ProtocolError
    */
   push(bytes: Buffer, emit: EmitChunk): boolean {
-    let rest = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     this.#held = none;
-    if (this.#left > 0) rest = this.#large(rest, emit);
-    if (!this.#inTrailers) rest = this.#wholeChunks(rest, emit);
-    if (this.#inTrailers) return this.#trailers(rest);
-    // A copy, so that a few waiting bytes do not keep a whole read buffer alive.
-    this.#held = rest.length === 0 ? none : Buffer.from(rest);
+    let at = this.#left > 0 ? this.#large(all, emit) : 0;
+    if (!this.#inTrailers) at = this.#wholeChunks(all, at, emit);
+    if (this.#inTrailers) return this.#trailers(all, at);
+    if (at < all.length) this.#held = Buffer.from(all.subarray(at));
     return false;
   }
 
-  /** Emits chunk after chunk; returns what is left, which is less than a chunk, or the trailers. */
-  #wholeChunks(bytes: Buffer, emit: EmitChunk): Buffer {
-    let at = 0;
+  /** Emits chunk after chunk; returns the offset of what is left, which is less than a chunk, or the trailers. */
+  #wholeChunks(bytes: Buffer, from: number, emit: EmitChunk): number {
+    let at = from;
     while (at < bytes.length) {
       const size = sizeLine(bytes, at);
       if (size === undefined) break;
       if (size.bytes === 0) {
         this.#inTrailers = true;
-        return bytes.subarray(size.end - 2); // the empty line ends the trailers, also when there are none
+        return size.end - 2; // the empty line ends the trailers, also when there are none
       }
       const end = size.end + size.bytes + 2;
       if (end > bytes.length) return this.#unfinished(bytes, at, size, emit);
       if (bytes[end - 2] !== 13 || bytes[end - 1] !== 10) throw new ProtocolError('a chunk is longer than it says');
-      emit(bytes.subarray(size.end, end - 2), bytes.subarray(at, end));
+      emit(bytes, size.end, end - 2, at, end);
       at = end;
     }
-    return bytes.subarray(at);
+    return at;
   }
 
-  #unfinished(bytes: Buffer, at: number, size: SizeLine, emit: EmitChunk): Buffer {
-    if (size.bytes <= largestHeld) return bytes.subarray(at);
-    const payload = bytes.subarray(size.end, Math.min(bytes.length, size.end + size.bytes));
-    emit(payload, bytes.subarray(at));
-    this.#left = size.end + size.bytes + 2 - bytes.length;
-    return none;
+  #unfinished(bytes: Buffer, at: number, size: SizeLine, emit: EmitChunk): number {
+    if (size.bytes <= largestHeld) return at;
+    const end = size.end + size.bytes;
+    if (bytes.length > end && bytes[end] !== 13) throw new ProtocolError('a chunk is longer than it says');
+    emit(bytes, size.end, Math.min(bytes.length, end), at, bytes.length);
+    this.#left = end + 2 - bytes.length;
+    return bytes.length;
   }
 
-  #large(bytes: Buffer, emit: EmitChunk): Buffer {
-    const piece = bytes.subarray(0, this.#left);
-    const payload = piece.subarray(0, Math.max(0, Math.min(piece.length, this.#left - 2)));
-    for (let i = payload.length; i < piece.length; i += 1) {
+  #large(bytes: Buffer, emit: EmitChunk): number {
+    const piece = Math.min(bytes.length, this.#left);
+    const payload = Math.max(0, Math.min(piece, this.#left - 2));
+    for (let i = payload; i < piece; i += 1) {
       const wanted = this.#left - i === 2 ? 13 : 10;
-      if (piece[i] !== wanted) throw new ProtocolError('a chunk is longer than it says');
+      if (bytes[i] !== wanted) throw new ProtocolError('a chunk is longer than it says');
     }
-    this.#left -= piece.length;
-    emit(payload, piece);
-    return bytes.subarray(piece.length);
+    this.#left -= piece;
+    emit(bytes, 0, payload, 0, piece);
+    return piece;
   }
 
-  #trailers(rest: Buffer): boolean {
-    const end = rest.indexOf('\r\n\r\n');
+  #trailers(bytes: Buffer, from: number): boolean {
+    const end = bytes.indexOf('\r\n\r\n', from);
+    if ((end < 0 ? bytes.length : end) - from > longestTrailers) {
+      throw new ProtocolError('trailers are too long', 'trailers-too-long');
+    }
     if (end < 0) {
-      if (rest.length > longestTrailers) throw new ProtocolError('trailers are too long');
-      this.#held = Buffer.from(rest);
+      this.#held = Buffer.from(bytes.subarray(from));
       return false;
     }
-    if (rest.length > end + 4) throw new ProtocolError('bytes after the end of the body');
-    if (end > 0) checkTrailers(rest.toString('latin1', 2, end));
+    if (end > from) checkTrailers(bytes.toString('latin1', from + 2, end));
+    if (end + 4 < bytes.length) this.rest = bytes.subarray(end + 4);
     return true;
   }
 }
@@ -121,7 +127,9 @@ function sizeLine(bytes: Buffer, from: number): SizeLine | undefined {
 
 function extension(bytes: Buffer, at: number, size: number): SizeLine | undefined {
   const line = bytes.indexOf(10, at);
-  if ((line < 0 ? bytes.length : line) - at > longestSizeLine) throw new ProtocolError('a chunk extension is too long');
+  if ((line < 0 ? bytes.length : line) - at > longestSizeLine) {
+    throw new ProtocolError('a chunk extension is too long', 'extension-too-long');
+  }
   if (line < 0) {
     if (bytes[at] === 0x3b || bytes[at] === 13) return undefined;
     throw new ProtocolError('a chunk size is not legal');

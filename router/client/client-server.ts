@@ -1,0 +1,124 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TandemError } from '../../src/base/errors.js';
+import { type Address, listen } from '../../src/server/listen.js';
+import { ConnectionGate } from '../connection-gate.js';
+import type { Limits } from '../limits.js';
+import { OpenList } from '../open-list.js';
+import { routerErrors } from '../router-errors.js';
+import { dateLine, errorAnswer, statusLine } from './answer-text.js';
+import type { Carrier, ClientRequest } from './carrier.js';
+import { type ConnectionLimits, type ConnectionOwner, H1Connection } from './h1-connection.js';
+
+export interface ClientEvents {
+  onRequest(request: ClientRequest, carrier: Carrier): void;
+  /** A request or connection was refused before it could become a request. */
+  onRefused(error: TandemError): void;
+}
+
+/** Between two looks at the clock for all connections, in milliseconds. */
+const longestTurn = 1000;
+const shortestTurn = 20;
+/** How long a refused client has to read why. */
+const lingerMs = 1000;
+
+/** Accepts clients, and keeps the time of their connections with one timer for all. */
+export class ClientServer implements ConnectionOwner {
+  readonly limits: ConnectionLimits;
+  readonly #events: ClientEvents;
+  readonly #server: Server;
+  readonly #gate: ConnectionGate;
+  readonly #open = new OpenList<H1Connection>();
+  readonly #turnMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #stopping = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(limits: Limits, events: ClientEvents) {
+    this.limits = connectionLimits(limits);
+    this.#events = events;
+    this.#gate = new ConnectionGate(limits.connectionsPerClient);
+    this.#turnMs = Math.min(longestTurn, Math.max(shortestTurn, limits.requestMs / 4));
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = limits.connections;
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping;
+  }
+
+  get connections(): number {
+    return this.#open.size;
+  }
+
+  listen(address: Address): Promise<Address> {
+    return listen(this.#server, address);
+  }
+
+  onRequest(connection: H1Connection): void {
+    this.#events.onRequest(connection, connection);
+  }
+
+  onRefused(error: TandemError): void {
+    this.#events.onRefused(error);
+  }
+
+  onClosed(connection: H1Connection): void {
+    this.#open.delete(connection);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#onEmpty?.();
+  }
+
+  /** Takes no more connections, and no more requests on those that are open. */
+  beginStop(): void {
+    this.#stopping = true;
+    this.#server.close();
+    for (const connection of this.#open) connection.finish();
+  }
+
+  /** Resolves when every client has taken its answer and gone, which those who do not within the limit are made to. */
+  async closed(limitMs: number): Promise<void> {
+    if (this.#open.size === 0) return;
+    const timer = setTimeout(() => {
+      for (const connection of this.#open) connection.destroy();
+    }, limitMs);
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    clearTimeout(timer);
+  }
+
+  #accept(socket: Socket): void {
+    if (!this.#gate.admits(socket)) {
+      this.#turnAway(socket);
+      return;
+    }
+    this.#open.add(new H1Connection(socket, this));
+    this.#timer ??= setInterval(() => this.#checkTimes(), this.#turnMs);
+  }
+
+  #turnAway(socket: Socket): void {
+    const error = routerErrors('too-many-connections', {});
+    this.#events.onRefused(error);
+    const { headers, body } = errorAnswer(error);
+    const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
+    socket.on('error', () => undefined); // the client left first: `close` follows
+    socket.resume();
+    socket.end(`${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`, 'latin1');
+    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+    socket.once('close', () => clearTimeout(timer));
+  }
+
+  #checkTimes(): void {
+    const now = performance.now();
+    for (const connection of this.#open) connection.checkTime(now);
+  }
+}
+
+/** A head is small: whoever needs longer than a quarter of a minute for it only holds a connection. */
+const mostHeadMs = 15_000;
+
+function connectionLimits({ headerBytes, requestMs, keepAliveMs, slowClientMs }: Limits): ConnectionLimits {
+  return { headerBytes, headMs: Math.min(requestMs, mostHeadMs), requestMs, keepAliveMs, slowClientMs };
+}
