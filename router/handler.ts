@@ -185,6 +185,6 @@ export class Handler {
 }
 
 function endOf(answer: ClientAnswer, error: string | undefined): Access['ended'] {
-  if (answer.clientLeft) return 'client-left';
+  if (answer.clientLeft || answer.status === 0) return 'client-left';
   return error === undefined ? 'complete' : 'failed';
 }

@@ -149,12 +149,21 @@ function placed(resource: Resource, object: RawObject): RawObject {
 
 const sameContent = (a: RawObject, b: RawObject): boolean => canonicalJson(a) === canonicalJson(b);
 
+/**
+ * Whether a change of this name in the folder may have changed the file: of its own name, or of the hidden link that a
+ * mounted ConfigMap is replaced by. A log beside it is written a hundred times a second.
+ */
+export const concerns = (path: string, changed: string | null): boolean =>
+  changed === null || changed === basename(path) || changed.startsWith('..');
+
 /** Watches the folder, not the file: editors and mounted ConfigMaps replace the file or a link above it. */
 function followFile(path: string, look: () => void, options: ObjectFileOptions): void {
   const timer = setInterval(look, options.pollEvery ?? 2000);
   let watcher: FSWatcher | undefined;
   try {
-    watcher = watch(dirname(path), look);
+    watcher = watch(dirname(path), (_event, name) => {
+      if (concerns(path, name)) look();
+    });
     watcher.on('error', (error) => options.logger.warn({ path, error: describeError(error) }, 'polling the file only'));
   } catch (error) {
     options.logger.warn({ path: basename(path), error: describeError(error) }, 'polling the file only');
