@@ -19,30 +19,40 @@ export interface Access {
 /** Longest time and size that lines wait to be written together. */
 const flushMs = 200;
 const flushAt = 16 * 1024;
+/** Room for the lines that wait and one more; a longer line is cut off from the rest and written by itself. */
+const room = 64 * 1024;
 
 /** One JSON line per request, built by hand and written in batches: a tenth of the cost of a general logger. */
 export class AccessLog {
-  readonly #write: ((lines: string) => void) | undefined;
-  #lines = '';
+  readonly #write: ((lines: Buffer) => void) | undefined;
+  readonly #lines = Buffer.allocUnsafeSlow(room);
+  #size = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(write: ((lines: string) => void) | undefined) {
+  constructor(write: ((lines: Buffer) => void) | undefined) {
     this.#write = write;
   }
 
   add(access: Access): void {
     if (!this.#write) return;
-    this.#lines += `${lineOf(access)}\n`;
-    if (this.#lines.length >= flushAt) this.flush();
+    const line = lineOf(access);
+    // A character is at most three bytes.
+    if (line.length * 3 > room - this.#size) {
+      this.flush();
+      this.#write(Buffer.from(line));
+      return;
+    }
+    this.#size += this.#lines.write(line, this.#size);
+    if (this.#size >= flushAt) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), flushMs).unref();
   }
 
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#lines === '') return;
-    this.#write?.(this.#lines);
-    this.#lines = '';
+    if (this.#size === 0) return;
+    this.#write?.(Buffer.from(this.#lines.subarray(0, this.#size)));
+    this.#size = 0;
   }
 }
 
@@ -50,7 +60,7 @@ function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, er
   const start = `{"level":"info","time":"${isoTime(at)}","part":"router","msg":"request","id":${quoted(id)}`;
   const what = `,"method":"${method}","path":${quoted(path)},"status":${status},"ms":${tenths(ms)}`;
   const size = `,"bytes_in":${bytesIn},"bytes_out":${bytesOut},"ended":"${ended}"`;
-  return `${start}${what}${size}${error === undefined ? '' : `,"error":${quoted(error)}`}${job ? ofJob(job) : ''}}`;
+  return `${start}${what}${size}${error === undefined ? '' : `,"error":${quoted(error)}`}${job ? ofJob(job) : ''}}\n`;
 }
 
 function ofJob({ model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {

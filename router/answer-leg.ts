@@ -17,9 +17,9 @@ export interface AnswerLeg {
 }
 
 /** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. */
-export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<RelayEnd> {
+export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<RelayEnd> {
   const record = openLeg(job, leg.leg, leg.endpoint);
-  const startedAt = performance.now();
+  const startedAt = record.ms;
   const relay: Relay = new Relay({
     answer: job.answer,
     holdUpTo: room.limits.heldAnswerBytes,
@@ -28,6 +28,7 @@ export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promis
       record.firstMs = performance.now() - startedAt;
       describeLegs(job);
     },
+    over: (end) => close(job, record, relay, judged(end, relay)),
     describe: (why, failure) =>
       failure
         ? failureError(failure, leg.leg, leg.endpoint)
@@ -37,12 +38,15 @@ export async function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promis
   const call = room.pool.request(leg.endpoint, request, relay, leg.again);
   relay.attach(call);
   job.answer.whenLeft(() => leave(leg, call, relay));
-  const end = await relay.end;
-  if (end.kind === 'answered' && end.answer.status < 300) {
-    const why = relay.watch.look(end.answer.body, 0, end.answer.body.length);
-    if (why !== undefined) return close(job, record, relay, { kind: 'gave-up', why });
-  }
-  return close(job, record, relay, end);
+  return relay.end;
+}
+
+/** A whole answer is looked into as a stream is. */
+function judged(end: RelayEnd, { watch }: Relay): RelayEnd {
+  if (end.kind !== 'answered' || end.answer.status >= 300) return end;
+  const { body } = end.answer;
+  const why = watch.look(body, 0, body.length);
+  return why === undefined ? end : { kind: 'gave-up', why };
 }
 
 function close(job: Job, record: LegRecord, { watch, firstAt }: Relay, end: RelayEnd): RelayEnd {

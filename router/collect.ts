@@ -12,25 +12,21 @@ export interface EngineAnswer {
   readonly body: Buffer;
 }
 
-/** Holds back a response until it is whole. `onTooLarge` is for the owner to end a call whose answer nobody can hold. */
+/** Holds back a response until it is whole, and tells its owner how it ended, once. */
 export class Collector implements Exchange {
-  readonly answer: Promise<EngineAnswer>;
   /** The engine has begun to answer. */
   headSeen = false;
   readonly #limit: number;
+  readonly #over: (end: EngineAnswer | EngineFailure) => void;
   readonly #parts: Buffer[] = [];
   #size = 0;
   #head: ResponseHead | undefined;
-  #resolve: (answer: EngineAnswer) => void = () => undefined;
-  #reject: (failure: EngineFailure) => void = () => undefined;
-  onTooLarge: () => void = () => undefined;
+  #isOver = false;
 
-  constructor(limit: number) {
+  /** @param limit bytes; the call of a larger answer, which nobody can hold, is for the owner to end */
+  constructor(limit: number, over: (end: EngineAnswer | EngineFailure) => void) {
     this.#limit = limit;
-    this.answer = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.#over = over;
   }
 
   onHead(head: ResponseHead): void {
@@ -40,12 +36,8 @@ export class Collector implements Exchange {
 
   onBody(bytes: Buffer, from: number, to: number): void {
     this.#size += to - from;
-    if (this.#size <= this.#limit) {
-      this.#parts.push(Buffer.from(bytes.subarray(from, to)));
-      return;
-    }
-    this.#reject(new EngineFailure('body', 'protocol', `the answer is larger than ${this.#limit} bytes`));
-    this.onTooLarge();
+    if (this.#size <= this.#limit) this.#parts.push(Buffer.from(bytes.subarray(from, to)));
+    else this.#finish(new EngineFailure('body', 'protocol', `the answer is larger than ${this.#limit} bytes`));
   }
 
   onEnd(): void {
@@ -53,10 +45,16 @@ export class Collector implements Exchange {
     const { status, headers, isDated, contentType } = this.#head;
     const [first] = this.#parts;
     const body = this.#parts.length === 1 && first ? first : Buffer.concat(this.#parts);
-    this.#resolve({ status, headers, isDated, contentType, body });
+    this.#finish({ status, headers, isDated, contentType, body });
   }
 
   onFailure(failure: EngineFailure): void {
-    this.#reject(failure);
+    this.#finish(failure);
+  }
+
+  #finish(end: EngineAnswer | EngineFailure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#over(end);
   }
 }

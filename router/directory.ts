@@ -63,10 +63,11 @@ export class Directory {
   /** Why requests cannot be judged yet; undefined when they can. */
   get notReady(): string | undefined {
     const { pods, modelServers, modelRoutes } = this.#stores;
+    if (pods.hasSynced && modelServers.hasSynced && modelRoutes.hasSynced) return undefined;
     const waiting = Object.entries({ pods, modelServers, modelRoutes }).flatMap(([name, { hasSynced }]) =>
       hasSynced ? [] : [name],
     );
-    return waiting.length === 0 ? undefined : `not yet listed: ${waiting.join(', ')}`;
+    return `not yet listed: ${waiting.join(', ')}`;
   }
 
   get routes(): RouteTable {

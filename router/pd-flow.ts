@@ -65,34 +65,39 @@ async function attemptPair(room: Room, job: Job, dialect: Dialect, pair: Pair): 
     place.prefillDone();
     if (prefill.kind !== 'handover') return prefillOutcome(room, job, pair.prefill, prefill);
     noteHandover(room, job, pair, prefill.handover);
-    return await handOver(room, job, dialect, pair.decode, prefill.handover);
+    const mustDeliver = mustDeliverTo(job, dialect);
+    if (job.answer.clientLeft && !mustDeliver) return undefined;
+    const end = await handOver(room, job, { dialect, pair, mustDeliver }, prefill.handover);
+    if (mustDeliver && job.answer.clientLeft) room.metrics.abandoned('decode', takenBy(end));
+    return answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
   } finally {
     place.release();
   }
 }
 
+/** Whether an engine that gets the handover must be given time to take it in, also for a client who left. */
+function mustDeliverTo({ answer }: Job, { whenClientLeaves }: Dialect): boolean {
+  return whenClientLeaves[answer.clientLeft ? 'between-legs' : 'during-decode'] !== 'abort';
+}
+
+interface Receiver {
+  readonly dialect: Dialect;
+  readonly pair: Pair;
+  readonly mustDeliver: boolean;
+}
+
 /** Gives decode what prefill computed. For a client who left by now one token is enough: reading the KV is what frees it. */
-async function handOver(
-  room: Room,
-  job: Job,
-  dialect: Dialect,
-  endpoint: Endpoint,
-  handover: Handover,
-): Promise<Outcome> {
+function handOver(room: Room, job: Job, { dialect, pair, mustDeliver }: Receiver, handover: Handover): Promise<RelayEnd> {
   const { clientLeft } = job.answer;
-  const mustDeliver = dialect.whenClientLeaves[clientLeft ? 'between-legs' : 'during-decode'] !== 'abort';
-  if (clientLeft && !mustDeliver) return undefined;
   const request = clientLeft ? job.body.with(oneTokenNoStream) : job.body;
   const graceMs = clientLeft ? room.limits.abandonedMs : room.limits.deliverMs;
-  const end = await runAnswerLeg(room, job, {
+  return runAnswerLeg(room, job, {
     leg: 'decode',
-    endpoint,
+    endpoint: pair.decode,
     body: dialect.decode(request, handover),
     again: dialect.reads.length === 0,
     graceMs: mustDeliver ? graceMs : undefined,
   });
-  if (mustDeliver && job.answer.clientLeft) room.metrics.abandoned('decode', takenBy(end));
-  return answerOutcome(room, job, endpoint, { end, leg: 'decode' });
 }
 
 /** Whether decode has taken a handover: an engine that begins to answer has, one that was closed before most likely. */

@@ -17,32 +17,55 @@ export type PrefillEnd =
 /** An answer of one token is small; block ids of a long prompt and log-probabilities are what can grow. */
 const largestAnswer = 16 * 1024 * 1024;
 
-/** Asks the prefill pod to compute the prompt. Never throws for what an engine does. */
-export async function runPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<PrefillEnd> {
+/** Asks the prefill pod to compute the prompt. Never fails for what an engine does. */
+export function runPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<PrefillEnd> {
   const record = openLeg(job, 'prefill', pair.prefill);
-  try {
-    const answer = await callPrefill(room, job, dialect, pair);
-    const end = read(answer, dialect, pair);
-    closeLeg(record, end.kind === 'handover' ? 'ok' : end.kind === 'answered' ? String(answer.status) : end.kind);
-    return end;
-  } catch (error) {
-    if (!(error instanceof EngineFailure)) throw error;
-    closeLeg(record, error.fault);
-    return { kind: 'failed', failure: error };
+  return new Promise((resolve) => {
+    callPrefill(room, job, { dialect, pair }, (answer) => {
+      const end = answer instanceof EngineFailure ? failed(answer) : read(answer, dialect, pair);
+      closeLeg(record, outcomeOf(end));
+      resolve(end);
+    });
+  });
+}
+
+const failed = (failure: EngineFailure): PrefillEnd => ({ kind: 'failed', failure });
+
+function outcomeOf(end: PrefillEnd): string {
+  switch (end.kind) {
+    case 'handover':
+      return 'ok';
+    case 'answered':
+      return String(end.answer.status);
+    case 'failed':
+      return end.failure.fault;
+    case 'no-handover':
+      return end.kind;
   }
 }
 
-async function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<EngineAnswer> {
-  if (job.answer.clientLeft) throw new EngineFailure('connect', 'aborted', 'the client left');
-  const collector = new Collector(largestAnswer);
-  const request = job.head.request(pair.prefill, dialect.prefill(job.body), deadlinesOf(room, job.view, 'prefill'));
-  const call = room.pool.request(pair.prefill, request, collector, true);
-  collector.onTooLarge = () => call.abort('the answer is too large');
-  job.answer.whenLeft(() => {
-    if (dialect.whenClientLeaves['during-prefill'] === 'abort') call.abort('the client left');
-    else leave(room, call, collector);
+function callPrefill(
+  room: Room,
+  job: Job,
+  { dialect, pair }: { readonly dialect: Dialect; readonly pair: Pair },
+  over: (end: EngineAnswer | EngineFailure) => void,
+): void {
+  if (job.answer.clientLeft) {
+    over(new EngineFailure('connect', 'aborted', 'the client left'));
+    return;
+  }
+  const leaving = new Leaving(room);
+  const collector = new Collector(largestAnswer, (end) => {
+    leaving.over(end);
+    over(end);
   });
-  return collector.answer;
+  const request = job.head.request(pair.prefill, dialect.prefill(job.body), deadlinesOf(room, job.view, 'prefill'));
+  leaving.call = room.pool.request(pair.prefill, request, collector, true);
+  leaving.collector = collector;
+  job.answer.whenLeft(() => {
+    if (dialect.whenClientLeaves['during-prefill'] === 'abort') leaving.call?.abort('the client left');
+    else leaving.begin();
+  });
 }
 
 /**
@@ -50,20 +73,37 @@ async function callPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): 
  * already, with its answer on the way, and nothing but a delivered decode leg frees that: so the one token may end. A
  * prompt that takes longer than the bound is given up; that its abort meets the end of the computation is then unlikely.
  */
-function leave({ limits, metrics }: Room, call: Call, collector: Collector): void {
-  if (!call.delivered) {
-    metrics.abandoned('prefill', 'unsent');
-    call.abort('the client left');
-    return;
+class Leaving {
+  call: Call | undefined;
+  collector: Collector | undefined;
+  readonly #room: Room;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(room: Room) {
+    this.#room = room;
   }
-  const giveUp = () => {
-    if (collector.headSeen) return; // the rest of the answer has the limit of every answer
+
+  begin(): void {
+    const { limits, metrics } = this.#room;
+    if (this.call?.delivered === false) {
+      metrics.abandoned('prefill', 'unsent');
+      this.call.abort('the client left');
+      return;
+    }
+    this.#timer = setTimeout(() => this.#giveUp(), limits.abandonedMs);
+  }
+
+  over(end: EngineAnswer | EngineFailure): void {
+    clearTimeout(this.#timer);
+    if (end instanceof EngineFailure) this.call?.abort(end.message);
+  }
+
+  #giveUp(): void {
+    const { limits, metrics } = this.#room;
+    if (this.collector?.headSeen) return; // the rest of the answer has the limit of every answer
     metrics.abandoned('prefill', 'aborted');
-    call.abort(`the client left, and no answer came within ${limits.abandonedMs / 1000} s`);
-  };
-  const timer = setTimeout(giveUp, limits.abandonedMs);
-  const clear = () => clearTimeout(timer);
-  void collector.answer.then(clear, clear);
+    this.call?.abort(`the client left, and no answer came within ${limits.abandonedMs / 1000} s`);
+  }
 }
 
 function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {

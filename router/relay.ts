@@ -30,6 +30,8 @@ export interface RelayOptions {
   readonly slowClientMs: number;
   /** Called once before the first byte goes to the client. */
   readonly beforeAnswer: () => void;
+  /** Hears the end first, and may see it differently. */
+  readonly over: (end: RelayEnd) => RelayEnd;
   /** How the client is told that the engine failed in the middle. */
   readonly describe: (why: string, failure: EngineFailure | undefined) => TandemError;
 }
@@ -39,6 +41,7 @@ export interface RelayOptions {
  * the owner can still ask another engine; a stream is held back until its first event.
  */
 export class Relay implements Exchange {
+  /** Resolves with what `over` makes of the end. */
   readonly end: Promise<RelayEnd>;
   readonly watch = new AnswerWatch();
   /** When the first byte of content came; undefined before. */
@@ -169,7 +172,7 @@ export class Relay implements Exchange {
   #finish(end: RelayEnd): void {
     this.#over = true;
     clearTimeout(this.#stalled);
-    this.#resolve(end);
+    this.#resolve(this.#options.over(end));
   }
 }
 

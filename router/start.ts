@@ -36,7 +36,7 @@ export interface RouterOptions extends Stores {
   /** Read the connector from the pods' arguments, where no label and no kvConnector says it. */
   readonly profiles?: Profiles;
   /** Where access lines go, several at once, each with its line end; by default the logger. */
-  readonly accessLog?: (lines: string) => void;
+  readonly accessLog?: (lines: Buffer) => void;
 }
 
 /** The router: listens at once, and is ready when every store has been listed. */
@@ -129,8 +129,8 @@ function connectorReader(profiles: Profiles | undefined): ReadConnector {
 
 const linesTo =
   (logger: Logger) =>
-  (lines: string): void => {
-    for (const line of lines.split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
+  (lines: Buffer): void => {
+    for (const line of lines.toString().split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
   };
 
 /** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */

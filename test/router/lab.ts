@@ -139,8 +139,8 @@ export async function routerLab(
 function accessLog() {
   const lines: Record<string, unknown>[] = [];
   const waiting: { id: string; resolve: (line: Record<string, unknown>) => void }[] = [];
-  const write = (text: string) => {
-    for (const line of text.trim().split('\n')) {
+  const write = (text: Buffer) => {
+    for (const line of text.toString().trim().split('\n')) {
       const parsed = JSON.parse(line) as Record<string, unknown>;
       lines.push(parsed);
       for (const { id, resolve } of waiting) if (id === parsed['id']) resolve(parsed);
