@@ -87,7 +87,12 @@ interface Receiver {
 }
 
 /** Gives decode what prefill computed. For a client who left by now one token is enough: reading the KV is what frees it. */
-function handOver(room: Room, job: Job, { dialect, pair, mustDeliver }: Receiver, handover: Handover): Promise<RelayEnd> {
+function handOver(
+  room: Room,
+  job: Job,
+  { dialect, pair, mustDeliver }: Receiver,
+  handover: Handover,
+): Promise<RelayEnd> {
   const { clientLeft } = job.answer;
   const request = clientLeft ? job.body.with(oneTokenNoStream) : job.body;
   const graceMs = clientLeft ? room.limits.abandonedMs : room.limits.deliverMs;

@@ -41,8 +41,7 @@ export const routerErrors = table({
   'too-many-connections': {
     status: 429,
     retryable: true,
-    says: (_: Record<string, never>) =>
-      'this client has too many open connections; close some, or use them again',
+    says: (_: Record<string, never>) => 'this client has too many open connections; close some, or use them again',
   },
   'no-tunnel': {
     status: 501,

@@ -42,9 +42,11 @@ export class RouterMetrics {
     'Legs that engines could hold KV for when their client left, by how they ended',
     ['leg', 'outcome'],
   );
-  readonly #refused = new Counts('tandem_router_refused_total', 'Requests refused before they could be read, by reason', [
-    'reason',
-  ]);
+  readonly #refused = new Counts(
+    'tandem_router_refused_total',
+    'Requests refused before they could be read, by reason',
+    ['reason'],
+  );
   readonly #tokens = new Counts('tandem_router_tokens_total', 'Tokens as engines reported them', ['model', 'kind']);
   readonly #dialects: Gauge<'model_server' | 'dialect' | 'from'>;
   readonly #known = new Map<string, { model_server: string; dialect: string; from: string }>();

@@ -130,7 +130,8 @@ function connectorReader(profiles: Profiles | undefined): ReadConnector {
 const linesTo =
   (logger: Logger) =>
   (lines: Buffer): void => {
-    for (const line of lines.toString().split('\n')) if (line !== '') logger.info(JSON.parse(line) as object, 'request');
+    for (const line of lines.toString().split('\n'))
+      if (line !== '') logger.info(JSON.parse(line) as object, 'request');
   };
 
 /** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */

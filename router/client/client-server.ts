@@ -55,7 +55,7 @@ export class ClientServer implements ConnectionOwner {
   }
 
   onRequest(connection: H1Connection): void {
-    this.#events.onRequest(connection, connection);
+    this.#events.onRequest(connection, connection.answer);
   }
 
   onRefused(error: TandemError): void {

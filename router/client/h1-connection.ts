@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { TandemError } from '../../src/base/errors.js';
-import type { Framing } from '../engine/response-head.js';
 import type { Placed } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
 import { dateLine, errorAnswer, statusLine } from './answer-text.js';
 import { BodyReader } from './body-reader.js';
-import { type Carrier, type CarrierListener, ClientLeft, type ClientRequest, type Take } from './carrier.js';
+import { ClientLeft, type ClientRequest, type Take } from './carrier.js';
+import { type AnsweringConnection, H1Answer } from './h1-answer.js';
 import { HeadBytes } from './head-bytes.js';
 import { parseRequestHead, type RequestHead } from './request-head.js';
 
@@ -44,19 +44,16 @@ interface Reading {
 const lingerMs = 1000;
 /** What a client may send ahead of an answer before it is no longer read. */
 const mostAhead = 64 * 1024;
-/** A body that fits is written in one piece with its head. */
-const joinUpTo = 16 * 1024;
 const none = Buffer.alloc(0);
-const lastChunk = '0\r\n\r\n';
 const ignore: Take = () => undefined;
 
 /**
  * One client's connection: request after request, each answered before the next one is looked at, so that nothing a client
- * sends ahead can come between. It is the request and carries the answer; there is one of each at a time.
+ * sends ahead can come between. It is the request that is open; there is one at a time.
  */
-export class H1Connection implements Carrier, ClientRequest, Placed {
+export class H1Connection implements AnsweringConnection, ClientRequest, Placed {
   at = 0;
-  takesFraming = false;
+  readonly answer: H1Answer;
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #headBytes: HeadBytes;
@@ -68,18 +65,15 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
   #reading: Reading | undefined;
   /** Came while an answer was due, and has not been looked at. */
   #ahead: Buffer = none;
-  #listener: CarrierListener | undefined;
-  /** Head of an answer that waits for its first bytes of body. */
-  #begun = '';
-  #wraps = false;
   #isLast = false;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
     this.#owner = owner;
+    this.answer = new H1Answer(socket, this);
     this.#headBytes = new HeadBytes(owner.limits.headerBytes);
     socket.on('data', (bytes: Buffer) => this.#onData(bytes));
-    socket.on('drain', () => this.#listener?.onDrain());
+    socket.on('drain', () => this.answer.listener?.onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => undefined); // the client is gone: `close` follows
     socket.on('close', () => this.#onClose());
@@ -94,12 +88,9 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
     return this.#body?.isDone ?? true;
   }
 
-  get backlog(): number {
-    return this.#socket.writableLength;
-  }
-
-  listen(listener: CarrierListener): void {
-    this.#listener = listener;
+  get waitsForContinue(): boolean {
+    const { framing } = this.head;
+    return framing.by === 'chunks' || this.#ahead.length < framing.bytes;
   }
 
   readBody(take: Take): Buffer | Promise<Buffer> {
@@ -113,83 +104,30 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
     });
   }
 
-  sendContinue(): void {
-    const { framing } = this.head;
-    const hasCome = framing.by === 'length' && this.#ahead.length >= framing.bytes;
-    if (!hasCome) this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n');
-  }
-
-  sendWhole(status: number, headers: string, body: Buffer | undefined): void {
-    const size = body === undefined ? '' : `content-length: ${body.length}\r\n`;
-    const head = `${statusLine(status)}${headers}${this.#ofConnection()}${size}\r\n`;
-    if (body === undefined || this.#head?.method === 'HEAD') this.#socket.write(head, 'latin1');
-    else if (body.length <= joinUpTo) this.#socket.write(head + body.toString('latin1'), 'latin1');
-    else {
-      this.#socket.cork();
-      this.#socket.write(head, 'latin1');
-      this.#socket.write(body);
-      this.#socket.uncork();
-    }
-    this.#answered();
-  }
-
-  begin(status: number, headers: string, framing: Framing): void {
-    const readsChunks = this.#head?.readsChunks === true;
-    const isCounted = framing.by === 'length';
-    this.takesFraming = framing.by === 'chunks' && readsChunks;
-    this.#wraps = !isCounted && readsChunks;
-    // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
-    const ofConnection = this.#ofConnection(!isCounted && !readsChunks);
-    const how = isCounted ? `content-length: ${framing.bytes}\r\n` : this.#wraps ? 'transfer-encoding: chunked\r\n' : '';
-    this.#begun = `${statusLine(status)}${headers}${ofConnection}${how}\r\n`;
-  }
-
-  write(payload: Buffer | string): boolean {
-    if (!this.#wraps) return this.passFramed(payload);
-    if (payload.length === 0) return true;
-    const size = `${payload.length.toString(16)}\r\n`;
-    if (typeof payload === 'string') return this.passFramed(`${size}${payload}\r\n`);
-    return this.passFramed(Buffer.concat([Buffer.from(size), payload, Buffer.from('\r\n')]));
-  }
-
-  passFramed(framed: Buffer | string): boolean {
-    const head = this.#begun;
-    this.#begun = '';
-    if (typeof framed === 'string') return this.#socket.write(head + framed, 'latin1');
-    if (head !== '') this.#socket.write(head, 'latin1');
-    return this.#socket.write(framed);
-  }
-
-  end(): void {
-    const rest = this.#begun + (this.#wraps ? lastChunk : '');
-    this.#begun = '';
-    if (rest !== '') this.#socket.write(rest, 'latin1');
-    this.#answered();
-  }
-
-  cut(): void {
-    this.#socket.destroy();
-  }
-
   /** Ends what takes too long; to be called now and then. */
   checkTime(now: number): void {
-    const { headMs, requestMs, keepAliveMs } = this.#owner.limits;
-    const passed = now - this.#since;
+    const limit = this.#limitMs();
+    if (limit === 0 || now - this.#since < limit) return;
+    if (this.#phase === 'body') this.#failBody(routerErrors('request-timeout', {}));
+    else if (this.#phase === 'fresh' || this.#phase === 'head') this.#refuse(routerErrors('request-timeout', {}));
+    else this.#socket.destroy();
+  }
+
+  /** 0: none. */
+  #limitMs(): number {
+    const { headMs, requestMs, keepAliveMs, slowClientMs } = this.#owner.limits;
     switch (this.#phase) {
       case 'fresh':
       case 'head':
-        if (headMs > 0 && passed >= headMs) this.#refuse(routerErrors('request-timeout', {}));
-        break;
+        return headMs;
       case 'body':
-        if (requestMs > 0 && passed >= requestMs) this.#failBody(routerErrors('request-timeout', {}));
-        break;
+        return requestMs;
       case 'idle':
-        if (passed >= keepAliveMs) this.#socket.destroy();
-        break;
+        return keepAliveMs;
       case 'closing':
-        if (passed >= this.#closingMs()) this.#socket.destroy();
-        break;
+        return this.#socket.writableLength > 0 ? slowClientMs : lingerMs;
       case 'busy': // whoever answers keeps the time
+        return 0;
     }
   }
 
@@ -201,10 +139,6 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
 
   destroy(): void {
     this.#socket.destroy();
-  }
-
-  #closingMs(): number {
-    return this.#socket.writableLength > 0 ? this.#owner.limits.slowClientMs : lingerMs;
   }
 
   #onData(bytes: Buffer): void {
@@ -283,8 +217,7 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
     reading.reject(error);
   }
 
-  /** Which headers speak of the connection; decides whether this answer is its last. */
-  #ofConnection(endsByClose = false): string {
+  ofConnection(endsByClose: boolean): string {
     this.#skipBody();
     if (endsByClose || !this.isWhole || this.#owner.isStopping) this.#isLast = true;
     if (this.#isLast) return 'connection: close\r\n';
@@ -302,8 +235,7 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
     }
   }
 
-  #answered(): void {
-    this.#listener = undefined;
+  answered(): void {
     this.#head = undefined;
     this.#body = undefined;
     if (this.#isLast) {
@@ -327,7 +259,10 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
     this.#owner.onRefused(error);
     const { headers, body } = errorAnswer(error);
     const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
-    this.#socket.write(`${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`, 'latin1');
+    this.#socket.write(
+      `${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`,
+      'latin1',
+    );
     this.#close();
   }
 
@@ -369,8 +304,8 @@ export class H1Connection implements Carrier, ClientRequest, Placed {
   }
 
   #onClose(): void {
-    const listener = this.#listener;
-    this.#listener = undefined;
+    const { listener } = this.answer;
+    this.answer.listener = undefined;
     this.#owner.onClosed(this);
     this.#failBody(new ClientLeft());
     this.#phase = 'closing';

@@ -4,7 +4,7 @@ import { ProtocolError } from '../http/protocol-error.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { type CallFault, type CallStage, EngineFailure } from './failure.js';
 import { LazyTimer } from './lazy-timer.js';
-import { parseHead, type ResponseHead } from './response-head.js';
+import { type Framing, parseHead, type ResponseHead } from './response-head.js';
 
 const largestHead = 32 * 1024;
 const mostInterims = 16;
@@ -69,7 +69,7 @@ export class EngineConnection {
     this.socket.uncork();
   }
 
-/** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */
+  /** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */
   abort(why: string): void {
     this.#fail('aborted', why);
   }
@@ -124,9 +124,9 @@ export class EngineConnection {
     this.#left = head.framing.by === 'length' ? head.framing.bytes : 0;
     this.#timer.start(this.#deadlines?.idle ?? 0);
     this.#exchange?.onHead(head);
-    const empty = head.framing.by === 'nothing' || (head.framing.by === 'length' && this.#left === 0);
-    if (empty && more) throw new ProtocolError('a body where none may be');
-    if (empty) this.#complete();
+    if (!isEmpty(head.framing)) return;
+    if (more) throw new ProtocolError('a body where none may be');
+    this.#complete();
   }
 
   #onBodyBytes(bytes: Buffer): void {
@@ -197,3 +197,6 @@ export class EngineConnection {
     this.#fail('timeout', `${what} within ${ms / 1000} s`);
   }
 }
+
+const isEmpty = (framing: Framing): boolean =>
+  framing.by === 'nothing' || (framing.by === 'length' && framing.bytes === 0);

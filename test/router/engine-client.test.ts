@@ -1,12 +1,12 @@
 import { createServer, type Server } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { ChunkedReader } from '../../router/http/chunked-reader.js';
 import type { Exchange } from '../../router/engine/exchange.js';
 import type { EngineFailure } from '../../router/engine/failure.js';
 import { EnginePool, type PoolOptions } from '../../router/engine/pool.js';
-import { ProtocolError } from '../../router/http/protocol-error.js';
 import { parseHead, type ResponseHead } from '../../router/engine/response-head.js';
+import { ChunkedReader } from '../../router/http/chunked-reader.js';
+import { ProtocolError } from '../../router/http/protocol-error.js';
 import { type Arrived, answer, scriptedEngine, subnet, until } from './support.js';
 
 const ip = subnet('engine-client')(1);
