@@ -145,7 +145,7 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
         profiles: await loadProfiles(options.profiles),
         listen: parseAddress(options.listen),
         ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
-        ...(logger.isLevelEnabled('info') && { accessLog: (lines: string) => void process.stderr.write(lines) }),
+        ...(logger.isLevelEnabled('info') && { accessLog: (lines: Buffer) => void process.stderr.write(lines) }),
         logger,
         metrics: new Metrics(),
       },
