@@ -21,7 +21,7 @@ const event = (payload: string): string => {
 export const streamHead = Buffer.from(
   `${head}content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n`,
 );
-/** 190 bytes of event, as vLLM writes a token. */
+/** 214 bytes of event, as vLLM writes a token. */
 export const tokenEvent = Buffer.from(
   event(
     '{"id":"chatcmpl-9dd998d96957c382","object":"chat.completion.chunk","created":1795225234,"model":"m","choices":[{"index":0,"delta":{"content":"token"},"logprobs":null,"finish_reason":null,"token_ids":null}]}',
