@@ -41,6 +41,7 @@ export function contextIn(world: World, namespace: string): CheckContext {
   return {
     objects: 'live',
     fallbackScheduler: world.fallbackScheduler,
+    hasAscendRuntime: world.settings().runtimeMounts !== false,
     ...(modelServers && { modelServers }),
     ...(modelRoutes && { modelRoutes }),
     ...(hasVolcano !== undefined && { hasVolcano }),

@@ -15,6 +15,11 @@ const logLevel = () =>
 const config = () => new Option('--config <file>', 'YAML file with the long names of these flags as keys; flags win');
 const profiles = () =>
   new Option('--profiles <folder>', 'accelerator, engine and connector profiles (else the shipped ones)');
+const runtimeMounts = () =>
+  new Option(
+    '--no-runtime-mounts',
+    'the container runtime of the nodes mounts no driver (no Ascend Docker Runtime): mount it from the node',
+  );
 const objects = (kinds: string) =>
   new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
 const file = () => new Option('-f, --filename <file...>', 'manifest, or - for standard input').makeOptionMandatory();
@@ -91,6 +96,7 @@ function addFileCommands(root: Command): void {
     .addOption(file())
     .option('--explain', 'add the reason of every injected field')
     .addOption(profiles())
+    .addOption(runtimeMounts())
     .addOption(output())
     .action(lazy(() => import('./commands/expand.js')));
   root
@@ -98,6 +104,7 @@ function addFileCommands(root: Command): void {
     .description('print findings with code, path, reason and fix; exit 1 when one is an error')
     .addOption(file())
     .addOption(profiles())
+    .addOption(runtimeMounts())
     .addOption(
       new Option('-o, --output <format>', 'json for machines, sarif for code hosts').choices(['json', 'sarif']),
     )
@@ -130,6 +137,7 @@ function addWebhook(root: Command): void {
       'scheduler that pods asking for volcano get on a cluster without Volcano',
       'default-scheduler',
     )
+    .addOption(runtimeMounts())
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())
@@ -200,6 +208,7 @@ function addAll(root: Command): void {
       'scheduler that pods asking for volcano get on a cluster without Volcano',
       'default-scheduler',
     )
+    .addOption(runtimeMounts())
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())

@@ -11,6 +11,7 @@ import { systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
 import type { Running } from '../base/running.js';
 import { startController } from '../controller/start.js';
+import type { ExpandSettings } from '../core/expand/types.js';
 import type { KubeClient } from '../kube/client.js';
 import { parseAddress } from '../server/listen.js';
 import { loadLadder } from '../settings/ladder.js';
@@ -34,6 +35,8 @@ export interface WebhookPartOptions extends Common {
   readonly service?: string;
   /** Scheduler that pods asking for volcano get on a cluster without Volcano. */
   readonly scheduler?: string;
+  /** False where the container runtime of the nodes mounts no driver. */
+  readonly runtimeMounts?: boolean;
   /** Folder with tls.crt, tls.key and ca.crt. */
   readonly certDir?: string;
   /** NAMESPACE/CERTIFICATE of cert-manager. */
@@ -41,7 +44,7 @@ export interface WebhookPartOptions extends Common {
 }
 
 export async function webhookPart(options: WebhookPartOptions, signal: AbortSignal): Promise<Running> {
-  const { client, url, scheduler, profiles: folder } = options;
+  const { client, url, profiles: folder } = options;
   const logger = createLogger('webhook', options.logLevel);
   const onProblem = (error: unknown) => logger.error({ error: describeError(error) }, 'profiles stay as they were');
   const service = url === undefined ? serviceOf(options.service ?? 'tandem-system/tandem-webhook') : undefined;
@@ -59,7 +62,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
       ...(service && { service }),
       ...(url !== undefined && { url }),
       ...mountedOf(options),
-      ...(scheduler !== undefined && { settings: { schedulerNames: { [volcano.schedulerName]: scheduler } } }),
+      settings: settingsOf(options),
       logger,
       metrics: new Metrics(),
       clock: systemClock,
@@ -71,6 +74,13 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
     await profiles.stop();
   };
   return stoppedBy(webhook, stop);
+}
+
+function settingsOf({ scheduler, runtimeMounts }: WebhookPartOptions): Partial<ExpandSettings> {
+  return {
+    ...(scheduler !== undefined && { schedulerNames: { [volcano.schedulerName]: scheduler } }),
+    ...(runtimeMounts !== undefined && { runtimeMounts }),
+  };
 }
 
 function mountedOf({ certDir: folder, injectCaFrom }: WebhookPartOptions) {

@@ -74,6 +74,12 @@ t.test('tandem expand', async (t) => {
       parseAllDocuments(once.stdout).map((document) => document.toJS()),
     );
   });
+  await t.test('--no-runtime-mounts mounts the driver where the runtime does not', async (t) => {
+    const args = ['expand', '-f', 'config/samples/npu/modelserving.yaml'];
+    const mount = 'mountPath: /usr/local/Ascend/driver';
+    t.notMatch((await tandem(args)).stdout, mount);
+    t.match((await tandem([...args, '--no-runtime-mounts'])).stdout, mount);
+  });
   await t.test('--explain puts the reason above what it adds', async (t) => {
     const { stdout } = await tandem(['expand', '--explain', '-f', 'config/samples/gpu/modelserving.yaml']);
     t.match(stdout, /# vllm: .*\n\s+startupProbe:/);

@@ -13,6 +13,7 @@ export interface Options {
   readonly url?: string;
   readonly service: string;
   readonly scheduler: string;
+  readonly runtimeMounts: boolean;
   readonly certDir?: string;
   readonly injectCaFrom?: string;
   readonly profiles?: string;

@@ -6,7 +6,6 @@ import { type Expansion, reviewModelRoute, reviewModelServer, reviewServing } fr
 import { checkShape } from '../../core/checks/shape.js';
 import { readAsRun } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
-import type { Profiles } from '../../core/profiles/types.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { exitCodeOf, findingsAsJson, findingsAsText, type ObjectFindings } from '../check-report.js';
 import { findingsAsSarif } from '../check-sarif.js';
@@ -15,6 +14,7 @@ import { type Manifest, readManifests } from '../manifests.js';
 export interface Options {
   readonly filename: readonly string[];
   readonly profiles?: string;
+  readonly runtimeMounts: boolean;
   readonly output?: keyof typeof machines;
 }
 
@@ -22,14 +22,15 @@ const machines = { json: findingsAsJson, sarif: findingsAsSarif };
 
 export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
-  const checked = checkAll(manifests, await loadProfiles(options.profiles));
+  const settings = { ...defaultExpandSettings, runtimeMounts: options.runtimeMounts };
+  const checked = checkAll(manifests, { profiles: await loadProfiles(options.profiles), settings });
   const report = options.output ? machines[options.output] : findingsAsText;
   process.stdout.write(report(checked));
   return exitCodeOf(checked);
 }
 
 /** Findings of each object in the light of the others of the same files. */
-export function checkAll(manifests: readonly Manifest[], profiles: Profiles): readonly ObjectFindings[] {
+export function checkAll(manifests: readonly Manifest[], expansion: Expansion): readonly ObjectFindings[] {
   const objects = manifests.map(({ object }) => ({
     ...object,
     metadata: { namespace: 'default', ...object.metadata },
@@ -39,14 +40,13 @@ export function checkAll(manifests: readonly Manifest[], profiles: Profiles): re
     objects.filter(
       (object) => object.kind === kind && checkShape(object.kind, object, false).length === 0,
     ) as unknown as readonly T[];
-  const expansion = { profiles, settings: defaultExpandSettings };
+  const { profiles, settings } = expansion;
   const context: CheckContext = {
     objects: 'complete',
     fallbackScheduler: 'default-scheduler',
+    hasAscendRuntime: settings.runtimeMounts !== false,
     dialects: [...spoken.keys()],
-    modelServings: of<ModelServing>('ModelServing').map((serving) =>
-      readAsRun(serving, profiles, defaultExpandSettings),
-    ),
+    modelServings: of<ModelServing>('ModelServing').map((serving) => readAsRun(serving, profiles, settings)),
     modelServers: of<ModelServer>('ModelServer'),
     modelRoutes: of<ModelRoute>('ModelRoute'),
   };

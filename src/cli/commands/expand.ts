@@ -9,6 +9,7 @@ export interface Options {
   readonly filename: readonly string[];
   readonly explain?: boolean;
   readonly profiles?: string;
+  readonly runtimeMounts: boolean;
   readonly output?: 'json';
 }
 
@@ -16,10 +17,11 @@ export interface Options {
 export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
   const profiles = await loadProfiles(options.profiles);
+  const settings = { ...defaultExpandSettings, runtimeMounts: options.runtimeMounts };
   const expanded = manifests.map(
     (manifest): Expanded =>
       manifest.object.kind === 'ModelServing'
-        ? expandServing(asServing(manifest), profiles, defaultExpandSettings)
+        ? expandServing(asServing(manifest), profiles, settings)
         : { object: manifest.object, reasons: [] },
   );
   const { explain = false } = options;
