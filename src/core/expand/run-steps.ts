@@ -1,3 +1,4 @@
+import { withGrownEnvironment } from '../reading/pod.js';
 import type { PodReading } from '../reading/types.js';
 import type { Draft } from './draft.js';
 import { follow, shorten, spellPlace } from './spell.js';
@@ -43,10 +44,20 @@ export function completePod(
   let subject = first;
   for (const step of templateSteps) {
     const added = applyAdditions(step.name, step.additions(subject), draft, below, role);
+    if (added.length === 0) continue;
     for (const reason of added) reasons.push(reason);
-    if (step.readAgain && added.length > 0) subject = { ...subject, reading: read() ?? subject.reading };
+    if (step.readAgain) subject = { ...subject, reading: readAgain(step.readAgain, subject.reading, read) };
   }
   return reasons;
+}
+
+function readAgain(
+  what: NonNullable<Step['readAgain']>,
+  before: PodReading,
+  read: () => PodReading | undefined,
+): PodReading {
+  const grown = what === 'environment' ? withGrownEnvironment(before) : undefined;
+  return grown ?? read() ?? before;
 }
 
 export function applyAdditions(
@@ -58,8 +69,8 @@ export function applyAdditions(
 ): readonly Reason[] {
   const added = additions.filter((addition) => draft.add(below, addition));
   if (added.length === 0) return nothing;
-  const template = follow(draft.object, below);
-  return added.map((addition) => new Added(step, role, addition, below, template));
+  const spell = speller(follow(draft.object, below));
+  return added.map((addition) => new Added({ step, role, field: spell(addition), below }, addition));
 }
 
 const nothing: readonly Reason[] = [];
@@ -73,10 +84,13 @@ class Added implements Reason {
   readonly #addition: Addition;
   readonly #below: Place;
 
-  constructor(step: string, role: string, addition: Addition, below: Place, template: unknown) {
+  constructor(
+    { step, role, field, below }: Pick<Reason, 'step' | 'role' | 'field'> & { below: Place },
+    addition: Addition,
+  ) {
     this.step = step;
     this.role = role;
-    this.field = spellAddition(addition, template);
+    this.field = field;
     this.by = addition.by;
     this.#addition = addition;
     this.#below = below;
@@ -105,9 +119,16 @@ function placeOf(addition: Addition): Place {
   return [...addition.list, elementOf(addition)];
 }
 
-function spellAddition(addition: Addition, template: unknown): string {
-  if (addition.kind === 'field') return spellPlace(addition.place, template);
-  return `${spellPlace(addition.list, template)}[${elementOf(addition).is}]`;
+/** Spells additions to one template; those of a step mostly share their list, which is then spelled once. */
+function speller(template: unknown): (addition: Addition) => string {
+  let place: Place | undefined;
+  let list = '';
+  return (addition) => {
+    if (addition.kind === 'field') return spellPlace(addition.place, template);
+    if (addition.list !== place) list = spellPlace(addition.list, template);
+    place = addition.list;
+    return `${list}[${elementOf(addition).is}]`;
+  };
 }
 
 /** What tells an element of a list apart from the others. */

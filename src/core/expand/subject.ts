@@ -11,9 +11,11 @@ export const engineAt = ({ reading }: Subject): Place => ['spec', 'containers', 
 
 /** The profiles that have a say in this pod, in the order in which their wishes are heard. */
 export function profilesOf({ reading }: Subject): readonly (AcceleratorProfile | EngineProfile | ConnectorProfile)[] {
-  return [reading.devices.profile, reading.engine.profile, reading.connector?.profile].filter(
-    (profile) => profile !== undefined,
-  );
+  const { devices, engine, connector } = reading;
+  const heard: (AcceleratorProfile | EngineProfile | ConnectorProfile)[] = [engine.profile];
+  if (devices.profile) heard.unshift(devices.profile);
+  if (connector?.profile) heard.push(connector.profile);
+  return heard;
 }
 
 type Conditions = { readonly [Name in keyof When]-?: (wanted: NonNullable<When[Name]>, subject: Subject) => boolean };
@@ -32,7 +34,11 @@ const holds: Conditions = {
 /** Whether a wish of a profile is meant for this pod: all conditions that are given hold. */
 export function applies(when: When | undefined, subject: Subject): boolean {
   if (when === undefined) return true;
-  return (Object.keys(when) as (keyof When)[]).every((name) => holds[name](when[name] as never, subject));
+  for (const name in when) {
+    const condition = name as keyof When;
+    if (!holds[condition](when[condition] as never, subject)) return false;
+  }
+  return true;
 }
 
 export const because = (by: string, wish: { because: string; source?: string }): Because => ({
@@ -56,14 +62,22 @@ export const containersOf = (subject: Subject, field: 'containers' | 'initContai
  */
 export function mounts({ reading, template }: Subject, paths: readonly string[], volume: string): boolean {
   const trimmed = paths.map(withoutSlash);
-  const isThere = listAt(template.spec, 'volumes').some((other) => textAt(other, 'name') === volume);
   return listAt(reading.container, 'volumeMounts').some(
     (mount) =>
-      trimmed.includes(withoutSlash(textAt(mount, 'mountPath') ?? '')) && (isThere || textAt(mount, 'name') !== volume),
+      trimmed.includes(withoutSlash(textAt(mount, 'mountPath') ?? '')) &&
+      (textAt(mount, 'name') !== volume || hasVolume(template, volume)),
   );
 }
 
-const withoutSlash = (path: string): string => path.replace(/\/+$/, '');
+const hasVolume = ({ spec }: Subject['template'], volume: string): boolean =>
+  listAt(spec, 'volumes').some((other) => textAt(other, 'name') === volume);
+
+/** Without the slashes at its end; a pattern for that takes quadratic time on a path of slashes. */
+function withoutSlash(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return end === path.length ? path : path.slice(0, end);
+}
 
 /**
  * A volume and its mount in the engine container. A volume of that name with another source is the user's own, so the

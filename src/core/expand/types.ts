@@ -67,8 +67,8 @@ export interface PodLike {
 
 export interface Step {
   readonly name: string;
-  /** Later steps depend on what this one adds, so the pod is read anew after it. */
-  readonly readAgain?: boolean;
+  /** Later steps depend on what this one adds, so the pod is read anew after it: all of it, or what its environment decides. */
+  readonly readAgain?: 'all' | 'environment';
   additions(subject: Subject): readonly Addition[];
 }
 

@@ -20,8 +20,7 @@ export interface CommandLine {
 export function commandLines(container: Container): readonly CommandLine[] {
   const command = textsAt(container, 'command');
   const args = textsAt(container, 'args');
-  // Only a text with a `$` can name a variable.
-  const env = command.some(hasDollar) || args.some(hasDollar) ? literalEnv(container) : noEnv;
+  const env = namesVariables(container) ? literalEnv(container) : noEnv;
   const all = [...words('command', command, env), ...words('args', args, env)];
   if (command.length === 0) return [{ words: all, certainty: 'exact', entrypoint: true }];
   const script = scriptOf(all);
@@ -32,6 +31,10 @@ export function commandLines(container: Container): readonly CommandLine[] {
     entrypoint: false,
   }));
 }
+
+/** Whether a variable can change what `command` and `args` mean. */
+export const namesVariables = (container: Container): boolean =>
+  textsAt(container, 'command').some(hasDollar) || textsAt(container, 'args').some(hasDollar);
 
 const hasDollar = (text: string): boolean => text.includes('$');
 const noEnv: ReadonlyMap<string, string> = new Map();

@@ -80,9 +80,13 @@ function flagOf(text: string, aliases: Readonly<Record<string, string>>): Flag |
   const value = equals < 0 ? undefined : text.slice(equals + 1);
   const spelled = written.includes('_') ? withDashes(written) : written;
   if (Object.hasOwn(aliases, spelled)) return { name: aliases[spelled] ?? '', value };
-  const letter = spelled[0] ?? '';
-  const glued = start === 1 && Object.hasOwn(aliases, letter) ? aliases[letter] : undefined;
+  const glued = start === 1 ? gluedName(spelled, aliases) : undefined;
   return glued === undefined ? { name: spelled, value } : { name: glued, value: text.slice(2) };
+}
+
+/** The flag whose one letter stands in front of its value, as in `-O3`. */
+function gluedName([letter = '']: string, aliases: Readonly<Record<string, string>>): string | undefined {
+  return Object.hasOwn(aliases, letter) ? aliases[letter] : undefined;
 }
 
 /** `_` counts as `-` up to the first dot: what follows names a member of a configuration. */

@@ -2,6 +2,7 @@ import type { Container, EnvVar, Pod, PodSpec } from '../../api/kube.js';
 import { env, labels } from '../../api/names.js';
 import { isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
+import { namesVariables } from './command-line.js';
 import { readConnector, sideOf } from './connector.js';
 import { readDevices } from './devices.js';
 import { readEngine } from './engine.js';
@@ -50,6 +51,14 @@ export function readPodSpec(
   };
 }
 
+/**
+ * The reading of a pod whose engine got further variables; undefined when its command names variables, so that all of it
+ * must be read again.
+ */
+export function withGrownEnvironment(before: PodReading): PodReading | undefined {
+  return namesVariables(before.container) ? undefined : { ...before, env: envOf(before.container) };
+}
+
 function servesHttp({ profile, args }: EngineReading, place: PodPlace): boolean {
   const { headless, workerApi = [] } = profile.flags;
   if (headless !== undefined && args.has(headless)) return false;
@@ -96,13 +105,15 @@ interface Found {
 }
 
 function engineContainer(spec: PodSpec | undefined, profiles: Profiles): Found | undefined {
-  const found = listAt(spec, 'containers').flatMap((item, index): Found[] => {
-    if (!isObject(item)) return [];
+  let first: Found | undefined;
+  for (const [index, item] of listAt(spec, 'containers').entries()) {
+    if (!isObject(item)) continue;
     const container = item as unknown as Container;
     const recognised = recogniseEngine(container, profiles);
-    return recognised ? [{ index, container, recognised }] : [];
-  });
-  return found.find(({ recognised }) => recognised.started) ?? found[0];
+    if (recognised?.started) return { index, container, recognised };
+    if (recognised) first ??= { index, container, recognised };
+  }
+  return first;
 }
 
 function envOf(container: Container): ReadonlyMap<string, EnvVar> {

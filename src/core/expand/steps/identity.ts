@@ -23,32 +23,20 @@ const engineNeeds = ['POD_NAME', 'NAMESPACE', 'POD_IP'];
  */
 export const identity: Step = {
   name: 'identity',
-  additions: (subject) => [
-    ...everywhere(subject, 'initContainers'),
-    ...everywhere(subject, 'containers'),
-    ...engineNeeds.map((name) =>
-      entry(
-        [...engineAt(subject), 'env'],
-        name,
-        'the engine and its hooks know their pod by it',
-        'pd-protocols B.0, C-80',
-      ),
-    ),
-  ],
+  additions: (subject) => {
+    const list = [...engineAt(subject), 'env'];
+    const needs = (name: string) =>
+      entry(list, name, 'the engine and its hooks know their pod by it', 'pd-protocols B.0, C-80');
+    return [...everywhere(subject, 'initContainers'), ...everywhere(subject, 'containers'), ...engineNeeds.map(needs)];
+  },
 };
 
-function* everywhere(subject: Subject, field: 'containers' | 'initContainers'): Iterable<Addition> {
-  for (const [index, container] of containersOf(subject, field).entries()) {
-    for (const name of mentioned(container)) {
-      yield entry(
-        ['spec', field, index, 'env'],
-        name,
-        `$(${name}) in this container stays literal text otherwise`,
-        'pd-protocols C-19',
-      );
-    }
-  }
-}
+const everywhere = (subject: Subject, field: 'containers' | 'initContainers'): readonly Addition[] =>
+  containersOf(subject, field).flatMap((container, index) => {
+    const list = ['spec', field, index, 'env'];
+    const why = (name: string) => `$(${name}) in this container stays literal text otherwise`;
+    return mentioned(container).map((name) => entry(list, name, why(name), 'pd-protocols C-19'));
+  });
 
 const entry = (list: Place, name: string, because: string, source: string): Addition => ({
   kind: 'entry',
@@ -64,5 +52,7 @@ const entry = (list: Place, name: string, because: string, source: string): Addi
 function mentioned(container: Container): readonly string[] {
   const values = listAt(container, 'env').map((item) => textAt(item, 'value') ?? '');
   const texts = [...textsAt(container, 'command'), ...textsAt(container, 'args'), ...values];
-  return [...new Set(texts.flatMap(referencesIn))].filter((name) => Object.hasOwn(fieldPaths, name)).sort();
+  const referring = texts.filter((text) => text.includes('$('));
+  if (referring.length === 0) return referring;
+  return [...new Set(referring.flatMap(referencesIn))].filter((name) => Object.hasOwn(fieldPaths, name)).sort();
 }

@@ -4,22 +4,19 @@ import type { Addition, Step, Subject } from '../types.js';
 /** The network card over which KV moves, where the serving or a profile of the cluster says which: nobody else can know its name. */
 export const network: Step = {
   name: 'network',
-  readAgain: true,
+  readAgain: 'all',
   additions: (subject) => {
     const card = cardFor(subject);
-    return (['limits', 'requests'] as const).flatMap((part): Addition[] =>
-      card === undefined
-        ? []
-        : [
-            {
-              kind: 'field',
-              place: [...engineAt(subject), 'resources', part, card.resource],
-              value: String(card.count),
-              by: card.by,
-              because: card.because,
-              source: card.source,
-            },
-          ],
+    if (card === undefined) return [];
+    return (['limits', 'requests'] as const).map(
+      (part): Addition => ({
+        kind: 'field',
+        place: [...engineAt(subject), 'resources', part, card.resource],
+        value: String(card.count),
+        by: card.by,
+        because: card.because,
+        source: card.source,
+      }),
     );
   },
 };

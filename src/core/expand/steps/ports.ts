@@ -50,7 +50,8 @@ function meetingPoint(subject: Subject): readonly Addition[] {
 
 function range(subject: Subject, wish: WantedPort, why: Because): readonly Addition[] {
   const first = numberOf(subject.reading, wish);
-  const numbers = usesHostNetwork(subject.reading.spec) ? countOf(subject.reading, wish) : 1;
+  if (!usesHostNetwork(subject.reading.spec)) return [port(subject, wish.name, first, why)];
+  const numbers = countOf(subject.reading, wish);
   return Array.from({ length: Math.min(numbers, longest) }, (_, index) =>
     port(subject, index === 0 ? wish.name : undefined, first + index, why),
   );
@@ -68,11 +69,15 @@ function countOf({ engine, devices }: PodReading, { oneForEach }: WantedPort): n
 
 function port(subject: Subject, name: string | undefined, containerPort: number, why: Because): Addition {
   const taken = listAt(subject.reading.container, 'ports').some((other) => textAt(other, 'name') === name);
-  const named = name === undefined || taken ? {} : { name };
-  // What Kubernetes itself would write: on the host network every port of a container is one of the node.
-  const host = usesHostNetwork(subject.reading.spec) ? { hostPort: containerPort } : {};
-  const value = { ...named, containerPort, ...host, protocol: 'TCP' };
-  return { kind: 'entry', list: [...engineAt(subject), 'ports'], key: 'containerPort', value, ...why };
+  const value = {
+    ...(name !== undefined && !taken && { name }),
+    containerPort,
+    // What Kubernetes itself would write: on the host network every port of a container is one of the node.
+    ...(usesHostNetwork(subject.reading.spec) && { hostPort: containerPort }),
+    protocol: 'TCP',
+  };
+  const { by, because, source } = why;
+  return { kind: 'entry', list: [...engineAt(subject), 'ports'], key: 'containerPort', value, by, because, source };
 }
 
 /** The number in use: from environment, KV-transfer configuration or flag, where the pod moves it. */
@@ -80,12 +85,12 @@ function numberOf(
   { env, engine, connector }: PodReading,
   { port: usual, fromEnv, fromConfig, fromFlag }: WantedPort,
 ): number {
-  const said: readonly unknown[] = [
-    fromEnv && env.get(fromEnv)?.value,
-    fromConfig && valueAt(connector?.own, fromConfig),
-    fromFlag && engine.args.get(fromFlag),
-  ];
-  return said.map(whole).find((number) => number !== undefined) ?? usual;
+  return (
+    (fromEnv && whole(env.get(fromEnv)?.value)) ||
+    (fromConfig && whole(valueAt(connector?.own, fromConfig))) ||
+    (fromFlag && whole(engine.args.get(fromFlag))) ||
+    usual
+  );
 }
 
 function whole(said: unknown): number | undefined {

@@ -19,14 +19,17 @@ export const probes: Step = {
     const handler = asked ?? question(path, engine.apiPorts);
     const pace = { periodSeconds, timeoutSeconds };
     const { readiness, liveness } = own(handler, engine.profile.probes);
-    const startup = { ...handler, ...pace, failureThreshold: Math.ceil(loadBudgetSeconds / periodSeconds) };
-    const ready = { ...handler, ...pace, failureThreshold, ...readiness };
-    const alive = { ...handler, ...pace, failureThreshold, ...liveness };
-    return [
-      probe(subject, 'startupProbe', startup, engine.profile.probes.because),
-      probe(subject, 'readinessProbe', ready, 'a pod without it is ready before its engine is'),
-      probe(subject, 'livenessProbe', alive, 'an engine that hangs is started again'),
-    ];
+    const patient = { failureThreshold: Math.ceil(loadBudgetSeconds / periodSeconds) };
+    const ready = { failureThreshold, ...readiness };
+    const alive = { failureThreshold, ...liveness };
+    const wanted = [
+      ['startupProbe', patient, engine.profile.probes.because],
+      ['readinessProbe', ready, 'a pod without it is ready before its engine is'],
+      ['livenessProbe', alive, 'an engine that hangs is started again'],
+    ] as const;
+    return wanted
+      .filter(([field]) => (container[field] ?? undefined) === undefined)
+      .map(([field, more, because]) => probe(subject, field, { ...handler, ...pace, ...more }, because));
   },
 };
 
