@@ -8,6 +8,7 @@ import * as identity from './identity-rules.js';
 import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
 import * as need from './need-rules.js';
+import * as note from './note-rules.js';
 import * as platform from './platform-rules.js';
 import * as protocol from './protocol-rules.js';
 import * as rollout from './rollout-rules.js';
@@ -59,6 +60,7 @@ export const servingRules = rulesIn<ServingSubject>(
   storage,
   platform,
   need,
+  note,
   lifecycle,
   protocol,
 );

@@ -13,13 +13,16 @@ type Noted = Map<string, Map<string, Set<string>>>;
 
 /**
  * Writes what was added into `tandem.dev/expanded`, sorted. What an earlier expansion noted stays for roles that still
- * exist, so a second expansion changes nothing, and re-applying the same file gives the same note.
+ * exist, so a second expansion changes nothing, and re-applying the same file gives the same note. A role whose container
+ * was written anew has no earlier note.
  */
 export function noteAdditions(draft: Draft, reasons: readonly Reason[], roles: readonly string[]): void {
   if (reasons.length === 0) return;
   const { key } = tandemKeys.expanded;
   const metadata = isObject(draft.object['metadata']) ? draft.object['metadata'] : {};
-  const noted = read(textAt(metadata['annotations'], key), roles);
+  const anew = new Set(reasons.filter(writesContainer).map(({ role }) => role));
+  const stays = (role: string, field: string) => !anew.has(role) || field === outsideTemplates;
+  const noted = readNote(textAt(metadata['annotations'], key), roles, stays);
   for (const { role, by, field } of reasons) note(noted, role, by, [field]);
   write(draft, ['metadata', 'annotations', key], fitted(noted));
 }
@@ -35,6 +38,11 @@ export function pinProfiles(draft: Draft, profiles: Profiles, used: readonly str
 /** Revision in a pin such as `nixl,nvidia,vllm@566e10e05b3f`; undefined when there is none. */
 export const pinnedRevision = (pin: string | undefined): string | undefined => pin?.split('@')[1];
 
+/** The one field that is added to a role itself. */
+const outsideTemplates = 'workerReplicas';
+
+const writesContainer = ({ step, field }: Reason): boolean => step === 'terse' && /^containers\[[^\]]*\]$/.test(field);
+
 function write(draft: Draft, place: Place, value: string): void {
   if (draft.replace(place, value)) return;
   draft.add([], { kind: 'field', place, value, by: 'tandem', because: 'the note' });
@@ -47,17 +55,30 @@ function note(noted: Noted, role: string, by: string, fields: readonly string[])
   noted.set(role, profiles.set(by, known));
 }
 
-function read(text: string | undefined, roles: readonly string[]): Noted {
+/** What an annotation says was added to these roles; nothing where it only counts, or is somebody else's text. */
+export function readNote(
+  text: string | undefined,
+  roles: readonly string[],
+  stays: (role: string, field: string) => boolean = () => true,
+): Noted {
   const noted: Noted = new Map();
-  const parsed = parse(text ?? '{}');
+  const parsed = Object.entries(parse(text ?? '{}'));
   for (const role of roles) {
-    const profiles = Object.hasOwn(parsed, role) ? parsed[role] : undefined;
-    for (const [profile, fields] of Object.entries(isObject(profiles) ? profiles : {})) {
-      const listed = Array.isArray(fields) ? fields.map(String).filter((field) => !counted.test(field)) : [];
-      if (listed.length > 0) note(noted, role, profile, listed.flatMap(unfold));
+    for (const [profile, fields] of parsed.flatMap(([names, profiles]) => fieldsOf(names, role, profiles))) {
+      const kept = fields.filter((field) => stays(role, field));
+      if (kept.length > 0) note(noted, role, profile, kept);
     }
   }
   return noted;
+}
+
+/** Profile and fields of a role in one member of the note, whose key names one or several roles. */
+function fieldsOf(names: string, role: string, profiles: unknown): readonly (readonly [string, readonly string[]])[] {
+  if (!isObject(profiles) || !names.split(',').includes(role)) return [];
+  return Object.entries(profiles).map(([profile, fields]) => {
+    const listed = Array.isArray(fields) ? fields.map(String).filter((field) => !counted.test(field)) : [];
+    return [profile, listed.flatMap(unfold)] as const;
+  });
 }
 
 function parse(text: string): Record<string, unknown> {
@@ -72,21 +93,45 @@ function parse(text: string): Record<string, unknown> {
 
 const counted = /^\d+ fields$/;
 
-/** The whole note, or the number of fields per profile when that is all there is room for. */
+/**
+ * The whole note; with what several roles have in common said once where that is too long; the number of fields per
+ * profile when that is all there is room for.
+ */
 function fitted(noted: Noted): string {
   const whole = spell(noted, fold);
   if (whole.length <= longest) return whole;
+  const shared = spell(joined(noted), fold);
+  if (shared.length <= longest) return shared;
   const counts = spell(noted, (fields) => [`${fields.length} fields`]);
   return counts.length <= longest ? counts : '{}';
 }
 
 function spell(noted: Noted, fields: (all: readonly string[]) => readonly string[]): string {
   const roles = [...noted].map(([role, profiles]) => {
-    const sorted = [...profiles].sort(([a], [b]) => (a < b ? -1 : 1));
+    const sorted = [...profiles].sort(byName);
     return [role, Object.fromEntries(sorted.map(([profile, all]) => [profile, fields([...all].sort())]))];
   });
   return JSON.stringify(Object.fromEntries(roles));
 }
+
+/** The note by the roles that share a field, their names joined by commas, which no role name contains. */
+function joined(noted: Noted): Noted {
+  const owners = new Map<string, { readonly by: string; readonly field: string; readonly roles: string[] }>();
+  for (const [role, profiles] of [...noted].sort(byName)) {
+    for (const [by, fields] of [...profiles].sort(byName)) {
+      for (const field of [...fields].sort()) {
+        const known = owners.get(`${by} ${field}`) ?? { by, field, roles: [] };
+        known.roles.push(role);
+        owners.set(`${by} ${field}`, known);
+      }
+    }
+  }
+  const all: Noted = new Map();
+  for (const { by, field, roles } of owners.values()) note(all, roles.join(), by, [field]);
+  return all;
+}
+
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
 const element = /^(.*)\[([^[\]]+)\]$/;
 

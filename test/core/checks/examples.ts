@@ -201,6 +201,14 @@ export const failing: readonly Case[] = [
     connector('MooncakeConnector'),
     both((r) => Object.assign(r.extra, { mooncake_protocol: 'rdma' })),
   ],
+  [
+    'TND-118',
+    'gpu',
+    annotated({
+      'tandem.dev/model': 'a/b',
+      'tandem.dev/expanded': '{"decode":{"vllm":["containers[engine]","containers[engine].args[--max-num-seqs]"]}}',
+    }),
+  ],
   ['TND-078', 'server', { inferenceEngine: 'SGLang' }, { 'tandem.dev/fallback': 'recompute' }],
   ['TND-101', 'gpu', (d) => Object.assign(d.metadata, { name: 'a'.repeat(60) })],
   ['TND-102', 'gpu', decode((r) => Object.assign(r, { name: '9decode' }))],
