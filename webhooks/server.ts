@@ -84,7 +84,7 @@ async function review(
   const started = performance.now();
   const decision = await decideSafely(webhook, asked);
   observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
-  send(response, 200, 'application/json; charset=utf-8', JSON.stringify(answerReview(asked.uid, decision)));
+  send(response, 200, 'application/json; charset=utf-8', answerReview(asked.uid, decision));
 }
 
 function requirePostedJson({ method = '', headers }: IncomingMessage): void {

@@ -296,6 +296,7 @@ t.test('what is no review is answered with 4xx, a code and what to do', async (t
       /unknown-version/,
     ],
     ['10,000 levels', send(path, `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), 400, /levels deep/],
+    ['a million levels', send(path, '['.repeat(1_000_000)), 400, /levels deep/],
     ['__proto__', send(path, good.replace('"dryRun"', '"__proto__":{"polluted":true},"dryRun"')), 400, /__proto__/],
     [
       'a form',
