@@ -171,9 +171,10 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
       this.#ahead = found.bytes.subarray(found.end + 4);
     } catch (error) {
       if (!(error instanceof TandemError)) throw error;
+      this.#owner.onRefused(error);
       // What nobody asked for gets no answer that a client could take for one to its request.
       if (cameAhead) this.#close();
-      else this.#refuse(error);
+      else this.#explain(error);
       return;
     }
     this.#body = new BodyReader(this.#head.framing);
@@ -257,6 +258,11 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
 
   #refuse(error: TandemError): void {
     this.#owner.onRefused(error);
+    this.#explain(error);
+  }
+
+  /** The last answer, with what was wrong. */
+  #explain(error: TandemError): void {
     const { headers, body } = errorAnswer(error);
     const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
     this.#socket.write(
