@@ -2,7 +2,7 @@
  * A test runner of Stryker for the pure core: test files are loaded once and their cases run again for each mutant, in one
  * process, so a mutant costs milliseconds. What a mutant changes while modules load (tables, patterns) is loaded anew.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { register } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -48,6 +48,8 @@ class InProcessRunner implements TestRunner {
   #generation = 0;
   /** Milliseconds that a case took when nothing was mutated: quick ones go first, because the first failure ends a run. */
   readonly #durations = new Map<string, number>();
+  /** What each case runs: how often by mutant. */
+  #hits: Readonly<Record<string, Readonly<Record<string, number>>>> = {};
 
   constructor(options: StrykerOptions) {
     this.#options = options['inProcess'] as InProcessOptions;
@@ -72,24 +74,22 @@ class InProcessRunner implements TestRunner {
       tests.push(result);
     }
     instrumented.currentTestId = undefined;
+    this.#hits = structuredClone(instrumented.mutantCoverage?.perTest ?? {});
     return { status: DryRunStatus.Complete, tests, ...coverage() };
   }
 
   async mutantRun(options: MutantRunOptions): Promise<MutantRunResult> {
-    const { activeMutant, hitLimit, mutantActivation, testFilter } = options;
+    const { activeMutant, hitLimit, mutantActivation, testFilter, sandboxFileName } = options;
     const isStatic = mutantActivation === 'static';
-    const pristine = await this.#pristine();
+    if (!isStatic) await this.#pristine();
     instrumented.hitLimit = hitLimit;
     instrumented.hitCount = hitLimit === undefined ? undefined : 0;
     instrumented.activeMutant = activeMutant.id;
     try {
-      const cases = isStatic ? await this.#load(`?generation=${++this.#generation}`) : pristine;
-      const wanted = new Set(testFilter ?? cases.map(({ id }) => id));
+      const cases = isStatic ? await this.#load(`?generation=${++this.#generation}`) : await this.#pristine();
+      const wanted = testFilter ? new Set(testFilter) : this.#casesOf(sandboxFileName);
       return toMutantRunResult(
-        await this.#untilFailure(
-          cases.filter(({ id }) => wanted.has(id)),
-          hitLimit,
-        ),
+        await this.#untilFailure(wanted ? cases.filter(({ id }) => wanted.has(id)) : cases, hitLimit),
       );
     } catch (error) {
       // The mutant kept a module from being loaded, so every test that imports it fails.
@@ -97,6 +97,13 @@ class InProcessRunner implements TestRunner {
     } finally {
       instrumented.activeMutant = undefined;
     }
+  }
+
+  /** The cases that run anything of a file; undefined, so all, where none does or this process has not seen them run. */
+  #casesOf(file: string): ReadonlySet<string> | undefined {
+    const ids = [...readFileSync(file, 'utf8').matchAll(/stryMutAct_\w+\("(\d+)"\)/g)].map(([, id = '']) => id);
+    const covering = Object.entries(this.#hits).filter(([, hits]) => ids.some((id) => hits[id] !== undefined));
+    return covering.length > 0 ? new Set(covering.map(([id]) => id)) : undefined;
   }
 
   async #untilFailure(cases: readonly NamedCase[], hitLimit: number | undefined): Promise<DryRunResult> {
