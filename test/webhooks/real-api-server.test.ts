@@ -1,81 +1,19 @@
 /** Admission in front of a real kube-apiserver, with kubectl: what a user types and reads. */
 import { readFile } from 'node:fs/promises';
-import t, { type Test } from 'tap';
-import { parseAllDocuments } from 'yaml';
-import { systemClock } from '../../src/base/clock.js';
+import t from 'tap';
 import type { RawObject } from '../../src/kube/client.js';
-import { connectCluster } from '../../src/kube/http-client.js';
-import { loadConnection } from '../../src/kube/kubeconfig.js';
-import { crds, mutatingWebhooks, nodes, pods } from '../../src/kube/resources.js';
-import { loadProfiles } from '../../src/settings/profiles.js';
-import { silentLogger } from '../../src/telemetry/log.js';
-import { Metrics } from '../../src/telemetry/metrics.js';
-import { startWebhook } from '../../webhooks/start.js';
-import { locateControlPlane, missingControlPlane } from '../control-plane/locate.js';
-import { startControlPlane } from '../control-plane/start.js';
-import { run } from '../e2e/kubectl.js';
+import { mutatingWebhooks, nodes, pods } from '../../src/kube/resources.js';
+import { eventually, needsControlPlane, sample, startAdmission, startApiServer } from './admission.js';
 
-const crdFiles = ['modelservings.workload', 'modelservers.networking', 'modelroutes.networking'].map(
-  (name) => `config/crd/${name}.serving.volcano.sh.yaml`,
-);
-const sample = (name: string) => `config/samples/${name}.yaml`;
-
-async function eventually<T>(t: Test, what: string, look: () => Promise<T | undefined>): Promise<T | undefined> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const found = await look();
-    if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  t.fail(`${what} did not happen`);
-  return undefined;
-}
-
-t.test('with a real API server', { skip: locateControlPlane() ? false : missingControlPlane }, async (t) => {
-  const abort = new AbortController();
-  const plane = await startControlPlane({ signal: abort.signal });
-  if (!plane) throw new Error(missingControlPlane);
-  t.teardown(async () => {
-    abort.abort();
-    await plane.stop();
-  });
-  const connection = await loadConnection({ file: plane.kubeconfig, env: {} });
-  const client = connectCluster(connection, { signal: abort.signal, userAgent: 'test' });
-  const kubectl = (args: string, input?: string) =>
-    run(plane.programs.kubectl ?? 'kubectl', args.split(' '), {
-      env: { KUBECONFIG: plane.kubeconfig, HOME: plane.folder },
-      ...(input !== undefined && { input }),
-    });
-  for (const file of crdFiles) {
-    const [document] = parseAllDocuments(await readFile(file, 'utf8'));
-    await client.create(crds, document?.toJS() as RawObject);
-  }
-  await eventually(t, 'serving the CRDs', async () => {
-    const answer = await kubectl('get modelservings,modelservers,modelroutes -A');
-    return answer.code === 0 ? true : undefined;
-  });
-  await kubectl('create namespace dev');
+t.setTimeout(180_000);
+t.test('with a real API server', needsControlPlane, async (t) => {
+  const api = await startApiServer(t);
+  const { client, kubectl } = api;
   const node = {
     metadata: { name: 'n1', labels: { 'topology.tandem.dev/leaf': 'l1', 'topology.kubernetes.io/zone': 'z1' } },
   };
   await client.create(nodes, { apiVersion: 'v1', kind: 'Node', ...node });
-
-  const webhook = await startWebhook(
-    {
-      client,
-      listen: { host: '127.0.0.1', port: 0 },
-      url: 'https://127.0.0.1:0',
-      profiles: await loadProfiles(),
-      logger: silentLogger,
-      metrics: new Metrics(),
-      clock: systemClock,
-    },
-    abort.signal,
-  );
-  await webhook.ready;
-  await eventually(t, 'the first expansion', async () => {
-    const tried = await kubectl(`apply --dry-run=server -o json -f ${sample('gpu/modelserving')}`);
-    return tried.stdout.includes('tandem.dev/expanded') ? true : undefined;
-  });
+  const webhook = await startAdmission(t, api);
 
   await t.test('both documents are accepted as they are, with their defects as warnings', async (t) => {
     for (const [name, codes] of [

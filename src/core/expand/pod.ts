@@ -15,6 +15,7 @@ import { noteAdditions } from './notes.js';
 import { pinnedProfiles } from './pinned.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { argumentsFor, modeOf, planArguments, podsOf, servingAsRun } from './serving.js';
+import { slotAdditions } from './slot.js';
 import { hostNetworkResolver, resolverAddition } from './steps/pod-level.js';
 import type { PlannedRole } from './terse.js';
 import type { Addition, ExpandSettings, Operation, Reason } from './types.js';
@@ -78,6 +79,7 @@ function completeTemplate({ draft, role, context, reasons }: Run, serving: Model
   const isThis = (planned: PlannedRole) => planned.role.name === role && planned.place === place;
   const terse = plan.roles.find(isThis);
   reasons.push(...applyAdditions('terse', argumentsFor(plan, settings, isThis), draft, [], role));
+  reasons.push(...applyAdditions('slot', slotAdditions(draft.object as unknown as Pod, serving), draft, [], role));
   const pod = draft.object as unknown as Pod;
   const reading = readPod(pod, profiles);
   if (!reading) return;

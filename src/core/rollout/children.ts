@@ -45,7 +45,8 @@ export function buildPod(desired: Desired, slot: Slot, revision: Revision, gang:
     spec: {
       ...spec,
       ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers.map(withEnv) }),
-      containers: spec.containers.map(withEnv),
+      // A template of the terse form may say something about its pods and nothing about containers.
+      containers: (spec.containers ?? []).map(withEnv),
       schedulerName: desired.schedulerName,
     },
   };

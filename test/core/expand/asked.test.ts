@@ -157,3 +157,22 @@ t.test('an image that starts the engine itself keeps its entrypoint, also from a
   t.same(terse(mirror('registry:5000/own/kthena-engine:v1@sha256:00'), 'mooncake-v1'), ['kthena-engine', undefined]);
   t.same(terse(mirror('registry/ascend/vllm-ascend:v1'), 'mooncake-v1'), ['vllm-ascend', ['vllm', 'serve']]);
 });
+
+t.test('a pod of the terse form knows its place although no controller could tell its container', async (t) => {
+  const role = { name: 'decode', workerReplicas: 1, entryTemplate: {}, workerTemplate: {} };
+  const said = { model: 'a/b', accelerator: 'nvidia', 'data-parallel': '4', expand: 'pods' };
+  const annotations = Object.fromEntries(Object.entries(said).map(([key, value]) => [`tandem.dev/${key}`, value]));
+  const serving = servingOf(JSON.stringify([role]), annotations);
+  const labels = {
+    'modelserving.volcano.sh/role': 'decode',
+    'modelserving.volcano.sh/role-id': 'decode-3',
+    'modelserving.volcano.sh/group-name': 's-2',
+  };
+  const worker = { metadata: { name: 's-2-decode-3-1', labels }, spec: { containers: [] } };
+  const { object } = expandPod(worker, { profiles, settings, serving });
+  const [container] = object.spec.containers;
+  t.equal(envValue(container as Container, 'GROUP_SIZE'), '2');
+  t.equal(envValue(container as Container, 'ENTRY_ADDRESS'), 's-2-decode-3-0.n');
+  t.equal(envValue(container as Container, 'WORKER_INDEX'), '1');
+  t.same(expandPod(object, { profiles, settings, serving }).patch, []);
+});

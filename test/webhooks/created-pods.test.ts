@@ -1,0 +1,127 @@
+/**
+ * Every recipe and sample on a real API server, as a ModelServing that our controller turns into pods: what is stored is
+ * what the golden files say, whether the template is expanded or each pod.
+ */
+import { readFile } from 'node:fs/promises';
+import t, { type Test } from 'tap';
+import { parseAllDocuments } from 'yaml';
+import type { Container, Pod } from '../../src/api/kube.js';
+import { labels } from '../../src/api/names.js';
+import { modelServings } from '../../src/api/resources.js';
+import type { ModelServing } from '../../src/api/types.js';
+import { startController } from '../../src/controller/start.js';
+import { defaultExpandSettings } from '../../src/core/expand/types.js';
+import { readPod } from '../../src/core/reading/pod.js';
+import type { RawObject } from '../../src/kube/client.js';
+import { pods } from '../../src/kube/resources.js';
+import { loadProfiles } from '../../src/settings/profiles.js';
+import { silentLogger } from '../../src/telemetry/log.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
+import { recipes, settingsOf, terseOf } from '../core/expand/recipe-table.js';
+import { type ApiServer, eventually, needsControlPlane, sample, startAdmission, startApiServer } from './admission.js';
+
+type Stored = ModelServing & RawObject;
+type StoredPod = Pod & RawObject;
+const where = { namespace: 'default' };
+
+t.setTimeout(300_000);
+t.test('pods that our controller creates', needsControlPlane, async (t) => {
+  const api = await startApiServer(t);
+  await startAdmission(t, api);
+  const { client, signal } = api;
+  const controller = await startController({ client, logger: silentLogger, metrics: new Metrics() }, signal);
+  await controller.ready;
+
+  await t.test('of every recipe are the same in both modes', async (t) => {
+    const names = Object.keys(recipes).filter((name) => settingsOf(recipes[name] as never) === defaultExpandSettings);
+    for (const name of names) {
+      const { metadata, spec } = terseOf(recipes[name] as never);
+      const made = await Promise.all(
+        ['template', 'pods'].map(async (mode) => {
+          const own = `${name}-${mode[0]}`;
+          await create(api, own, { ...metadata.annotations, 'tandem.dev/expand': mode }, spec);
+          return podsOf(t, api, own);
+        }),
+      );
+      const [whole = [], alone = []] = await Promise.all(made.map(facts));
+      t.ok(whole.length >= 2, `${name} has pods`);
+      t.strictSame(whole, alone, name);
+      for (const mode of ['t', 'p']) await client.delete(modelServings, { ...where, name: `${name}-${mode}` });
+    }
+  });
+
+  await t.test('of every sample have what the router and the kubelet need', async (t) => {
+    for (const file of ['gpu/modelserving', 'npu/modelserving', 'terse-gpu', 'terse-npu']) {
+      const [document] = parseAllDocuments(await readFile(sample(file), 'utf8'));
+      const { spec, metadata } = (document?.toJS() ?? {}) as ModelServing;
+      const name = `sample-${file.replace('/', '-')}`;
+      await create(api, name, metadata.annotations ?? {}, spec);
+      for (const pod of await podsOf(t, api, name)) {
+        t.match(pod.metadata.labels, {
+          'tandem.dev/dialect': 'nixl-pull',
+          'tandem.dev/kv-fingerprint': /^[0-9a-f]{16}$/,
+          [labels.entry]: 'true',
+        });
+        const { container } = readPod(pod, await loadProfiles()) ?? {};
+        t.ok(container?.lifecycle?.preStop, `${name} drains`);
+        t.ok(container?.startupProbe, `${name} may load as long as it takes`);
+        t.not(pod.spec.schedulerName, 'volcano', 'the scheduler is one that exists');
+      }
+    }
+  });
+});
+
+async function create({ client }: ApiServer, name: string, annotations: object, spec: ModelServing['spec']) {
+  const metadata = { name, ...where, annotations };
+  const object = { apiVersion: 'workload.serving.volcano.sh/v1alpha1', kind: 'ModelServing', metadata, spec };
+  await client.create<Stored>(modelServings, object as unknown as Stored, where);
+}
+
+/** All pods of a serving of one group, when they are all there. */
+async function podsOf(t: Test, { client }: ApiServer, name: string): Promise<readonly StoredPod[]> {
+  const { spec } = await client.get<Stored>(modelServings, { ...where, name });
+  const count = spec.template.roles.reduce(
+    (sum, role) => sum + (role.replicas ?? 1) * (1 + (role.workerReplicas ?? 0)),
+    0,
+  );
+  const found = await eventually(t, `${count} pods of ${name}`, async () => {
+    const labelSelector = `${labels.name}=${name}`;
+    const { items } = await client.list<StoredPod>(pods, { ...where, labelSelector });
+    return items.length === count ? items : undefined;
+  });
+  return [...(found ?? [])].sort((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1));
+}
+
+/** In the order of their names: who writes first differs, and what refers to another entry stands after it in both. */
+function envOf(container: Container | undefined): readonly string[] {
+  const written = (container?.env ?? []).map(({ name, value, valueFrom }) => {
+    const said = value ?? `<${valueFrom?.fieldRef?.fieldPath}>`;
+    return `${name}=${name === 'ENTRY_ADDRESS' ? said.replace(/^(.*)-[tp](-\d)/, '$1$2') : said}`;
+  });
+  return written.sort();
+}
+
+/** What engines and router read of pods, without what names the serving. */
+async function facts(all: readonly StoredPod[]): Promise<readonly object[]> {
+  const profiles = await loadProfiles();
+  return all.map((pod) => {
+    const { container, connector } = readPod(pod, profiles) ?? {};
+    const { name, image, command, args, resources, ports, securityContext, lifecycle } = container ?? ({} as Container);
+    const { startupProbe, readinessProbe, livenessProbe } = container ?? ({} as Container);
+    const own = Object.entries(pod.metadata.labels ?? {}).filter(
+      ([key]) => !key.startsWith('modelserving.volcano.sh/'),
+    );
+    const inside = { name, image, command, args, resources, ports, securityContext, lifecycle };
+    return {
+      ...inside,
+      probes: { startupProbe, readinessProbe, livenessProbe },
+      env: envOf(container),
+      mounts: (container?.volumeMounts ?? []).map(({ mountPath }) => mountPath).sort(),
+      init: pod.spec.initContainers?.map(({ name, args }) => ({ name, args })),
+      labels: Object.fromEntries(own.sort()),
+      dnsPolicy: pod.spec.dnsPolicy,
+      grace: pod.spec.terminationGracePeriodSeconds,
+      connector: connector?.name,
+    };
+  });
+}
