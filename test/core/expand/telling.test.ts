@@ -185,12 +185,44 @@ t.test('the note of what was added', async (t) => {
       'some 3 fields',
     ]);
   });
-  t.test('counts when it would be too long', async (t) => {
-    const many = (count: number) => `[${Array.from({ length: count }, (_, i) => role(`role-number-${i}`)).join()}]`;
-    const counted = noted(expanded(many(12)));
-    t.match(counted['role-number-0']?.['vllm'], [/^\d+ fields$/]);
-    t.equal(counted['role-number-0']?.['vllm']?.[0], `${flat(first['prefill']?.['vllm'] ?? [])} fields`);
-    t.equal(noteOf(expanded(many(90))), '{}', 'and says nothing when even that is too long');
+  t.test('says once what several roles have in common when it would be too long', async (t) => {
+    const names = (count: number) => Array.from({ length: count }, (_, i) => `role-${i}`);
+    const many = (count: number) =>
+      expanded(
+        `[${names(count)
+          .map((name) => role(name))
+          .join()}]`,
+      );
+    t.same(Object.keys(noted(many(2))), ['role-0', 'role-1'], 'a short one says it of each');
+    const all = noted(many(12));
+    t.same(Object.keys(all), [names(12).sort().join()]);
+    t.same(all[names(12).sort().join()]?.['vllm'], engine);
+    const { metadata, spec } = many(12);
+    const again = expandServing({ ...many(12), metadata, spec }, profiles, settings);
+    t.same(again.patch, [], 'and is read back');
+  });
+  t.test('counts when even that is too long, and says nothing when there are too many', async (t) => {
+    const own = (i: number) => [`--a${i}`, ...Array.from({ length: 30 }, (_, n) => `$(POD_NAME)-${i}-${n}`)];
+    const unlike = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        name: `role-${i}`,
+        entryTemplate: {
+          spec: {
+            containers: [
+              {
+                name: `engine-of-role-${i}-which-has-a-name-of-its-own`,
+                image: 'vllm/vllm-openai:v0.12.0',
+                args: ['m', ...own(i)],
+              },
+            ],
+          },
+        },
+      }));
+    const note = (count: number) => expanded(JSON.stringify(unlike(count)));
+    const counted = noted(note(30))['role-0'] ?? {};
+    t.match(counted['vllm'], [/^\d+ fields$/]);
+    t.equal(counted['vllm']?.[0], `${flat(noted(note(1))['role-0']?.['vllm'] ?? [])} fields`);
+    t.equal(noteOf(note(90)), '{}');
   });
 });
 
