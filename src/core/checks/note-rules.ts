@@ -20,13 +20,9 @@ export const terseFormIsWhole = servingRule({
     const said = serving.metadata.annotations ?? {};
     if (said[tandemKeys.model.key] === undefined) return;
     for (const role of roles) {
-      for (const [name, part] of parts(role)) {
-        const [noted = new Map<string, ReadonlySet<string>>()] = readNote(said[tandemKeys.expanded.key], [
-          name,
-        ]).values();
-        const fields = [...noted.values()].flatMap((set) => [...set]);
-        for (const field of fields.filter((one) => isGone(one, fields, part.template))) {
-          yield finding(`${role.path}.${part.at}`, {
+      for (const { name, at, template } of parts(role)) {
+        for (const field of missingFields(readNote(said[tandemKeys.expanded.key], [name]).get(name), template)) {
+          yield finding(`${role.path}.${at}`, {
             saw: `no ${field}`,
             want: 'what the terse form wrote',
             fix: 'put it back, or remove the container and all of it is written anew',
@@ -38,20 +34,23 @@ export const terseFormIsWhole = servingRule({
 });
 
 function parts({ name, template, workerTemplate }: RoleReading) {
-  const entry = [name, { at: 'entryTemplate', template }] as const;
+  const entry = { name, at: 'entryTemplate', template };
   return workerTemplate
-    ? [entry, [`${name} workers`, { at: 'workerTemplate', template: workerTemplate }] as const]
+    ? [entry, { name: `${name} workers`, at: 'workerTemplate', template: workerTemplate }]
     : [entry];
 }
 
-const container = /^containers\[([^\]]*)\]/;
+const container = /^containers\[[^\]]*\]$/;
 
-/** Whether a noted field is missing although the container that was noted with it stands. */
-function isGone(field: string, noted: readonly string[], template: unknown): boolean {
-  const made = noted.find((one) => new RegExp(`${container.source}$`).test(one));
-  const isOurs = made !== undefined && isThere(made, template) && !field.startsWith('workerReplicas');
-  return isOurs && !isThere(field, template);
+/** Noted fields that are missing although the container that was noted with them stands. */
+function missingFields(noted: Noted | undefined, template: unknown): readonly string[] {
+  const fields = [...(noted?.values() ?? [])].flatMap((set) => [...set]);
+  const made = fields.find((field) => container.test(field));
+  if (made === undefined || !isThere(made, template)) return [];
+  return fields.filter((field) => field !== 'workerReplicas' && !isThere(field, template));
 }
+
+type Noted = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Whether a field stands in a template, by the name that the note gives it: `containers[vllm].args[--port]`. */
 function isThere(field: string, template: unknown): boolean {
