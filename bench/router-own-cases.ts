@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
 import { Asker, seenNothing, type Target } from './asker.js';
 import type { Contender } from './contenders.js';
-import { askMany } from './load.js';
 import { cpuMicroseconds, residentKilobytes } from './process-tree.js';
-import { silentStream, torrent, wholeRequest } from './requests.js';
-import { at, type Case, warmUp } from './router-cases.js';
+import { silentStream, torrent } from './requests.js';
+import { askFirst, at, type Case, fewRequests, warmUpRequests } from './router-cases.js';
 
 const fewStreams = 1000;
 const quietMs = 2000;
@@ -72,7 +71,7 @@ export const idleCase: Case = {
   ],
   ownProcess: true,
   // Few requests: a heap that has grown for many would hide a thousand streams. What V8 makes of the rest counts as theirs.
-  prepare: (contender) => askMany(at(contender), wholeRequest(1), 500),
+  prepare: (contender) => askFirst(contender, fewRequests),
   async round(contender, _engine, milliseconds) {
     await after(quietMs);
     const idle = await cpuShare(contender, milliseconds);
@@ -112,7 +111,7 @@ export const slowCase: Case = {
   name: 'slow clients',
   rows: [{ name: `${slowClients} clients that do not read: memory of each, KB`, digits: 0, inHops: false }],
   ownProcess: true,
-  prepare: warmUp,
+  prepare: (contender) => askFirst(contender, warmUpRequests),
   async round(contender) {
     await after(quietMs);
     const before = residentKilobytes(contender.pid);

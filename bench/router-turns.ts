@@ -1,6 +1,6 @@
 import type { Seen, Target } from './asker.js';
 import type { Contender } from './contenders.js';
-import { type Case, type Round, warmUp } from './router-cases.js';
+import { askFirst, type Case, type Round } from './router-cases.js';
 import { type Candidate, legsOf, type Site } from './router-site.js';
 import type { Results } from './router-table.js';
 
@@ -13,8 +13,12 @@ export interface Run {
   readonly progress: (text: string) => void;
 }
 
-/** Starts and warms up those that are installed. */
-export async function startAll(run: Run, candidates: readonly Candidate[]): Promise<ReadonlyMap<Candidate, Contender>> {
+/** Starts those that are installed, and asks each so many requests first. */
+export async function startAll(
+  run: Run,
+  candidates: readonly Candidate[],
+  requests: number,
+): Promise<ReadonlyMap<Candidate, Contender>> {
   const started = new Map<Candidate, Contender>();
   try {
     for (const candidate of candidates) {
@@ -24,7 +28,7 @@ export async function startAll(run: Run, candidates: readonly Candidate[]): Prom
       run.progress(`${candidate.name} is up\n`);
       await judged(run, candidate, 'warm-up', async () => ({
         values: [],
-        seen: await warmedUp(run, candidate, contender),
+        seen: await warmedUp(run, candidate, contender, requests),
       }));
     }
   } catch (error) {
@@ -35,9 +39,14 @@ export async function startAll(run: Run, candidates: readonly Candidate[]): Prom
 }
 
 /** A router that does less than two legs is compared with nothing here. */
-async function warmedUp({ site }: Run, { hasTwoLegs }: Candidate, contender: Contender): Promise<Seen> {
+async function warmedUp(
+  { site }: Run,
+  { hasTwoLegs }: Candidate,
+  contender: Contender,
+  requests: number,
+): Promise<Seen> {
   const before = await legsOf(site);
-  const seen = await warmUp(contender);
+  const seen = await askFirst(contender, requests);
   const legs = await legsOf(site);
   const both = Math.min(legs.prefill - before.prefill, legs.handed - before.handed);
   if (!hasTwoLegs || both >= seen.requests) return seen;

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, pinSelf } from './contenders.js';
-import { type Case, sharedCases } from './router-cases.js';
+import { type Case, fewRequests, sharedCases, warmUpRequests } from './router-cases.js';
 import { haproxy, nginx } from './router-hops.js';
 import { type Options, readOptions } from './router-options.js';
 import { tandem } from './router-ours.js';
@@ -63,7 +63,7 @@ async function inTurnsOf(
   wanted: readonly Candidate[],
   shared: readonly Case[],
 ): Promise<readonly Candidate[]> {
-  const started = await startAll(run, wanted);
+  const started = await startAll(run, wanted, shared.length > 0 ? warmUpRequests : fewRequests);
   for (const { name, toInstall } of wanted.filter((candidate) => !started.has(candidate)))
     say(`${name} is not here, so it is left out: ${toInstall}`);
   try {
