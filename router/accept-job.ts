@@ -33,7 +33,7 @@ export function acceptJob(
     id,
     model,
     answer,
-    head: new LegHead(head, id),
+    head: new LegHead(head, id, room),
     body: forEngines(room, body, view, target),
     view,
     streaming: body.text('stream')?.toString() === 'true',

@@ -63,13 +63,14 @@ function lineOf({ at, id, method, path, status, ms, bytesIn, bytesOut, ended, er
   return `${start}${what}${size}${error === undefined ? '' : `,"error":${quoted(error)}`}${job ? ofJob(job) : ''}}\n`;
 }
 
-function ofJob({ model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {
+function ofJob({ head, model, view, legs, streaming, promptTokens, completionTokens, fallback }: Job): string {
   const tokens =
     completionTokens === undefined ? '' : `,"tokens_in":${promptTokens ?? 0},"tokens_out":${completionTokens}`;
   let said = '';
   for (const leg of legs) said += `${said === '' ? '' : ','}${ofLeg(leg)}`;
   const about = `,"model":${quoted(model)},"model_server":${quoted(view.name)},"dialect":"${view.dialect.dialect}","stream":${streaming}`;
-  return `${about}${fallback === undefined ? '' : `,"fallback":"${fallback}"`}${tokens},"legs":[${said}]`;
+  const trace = head.trace ? `,"trace_id":"${head.trace.id}"` : '';
+  return `${about}${trace}${fallback === undefined ? '' : `,"fallback":"${fallback}"`}${tokens},"legs":[${said}]`;
 }
 
 function ofLeg({ leg, pod, outcome, ms, firstMs }: LegRecord): string {

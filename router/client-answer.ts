@@ -22,7 +22,10 @@ const waiting: ResponseHead = {
 export class ClientAnswer implements CarrierListener {
   readonly #carrier: Carrier;
   #isSse = false;
-  #endsWithBlankLine = true;
+  /** Line feeds at the end of what has been passed on, up to two: two end an event. */
+  #lineEnds = 2;
+  /** Bytes of our own would land inside a chunk of the engine's, or in a body of counted length. */
+  #isInside = false;
   #left = false;
   #ended = false;
   #onLeave: (() => void) | undefined;
@@ -97,6 +100,7 @@ export class ClientAnswer implements CarrierListener {
   begin({ status, headers, framing, contentType, isDated }: ResponseHead): void {
     this.status = status;
     this.#isSse = contentType === 'text/event-stream';
+    this.#isInside = framing.by === 'length';
     this.#carrier.begin(status, isDated ? headers + this.own : headers + this.own + dateLine(), framing);
   }
 
@@ -106,8 +110,9 @@ export class ClientAnswer implements CarrierListener {
     this.comment('waiting for prefill');
   }
 
-  /** An SSE comment: keeps proxies and clients from giving up, and is no event. */
+  /** An SSE comment, which is no event, between two events: keeps proxies and clients from giving up. None where there is no room for it. */
   comment(text: string): void {
+    if (!this.#isSse || this.#isInside || this.#lineEnds < 2 || this.backlog > 0) return;
     this.#carrier.write(`: ${text}\n\n`);
   }
 
@@ -118,9 +123,12 @@ export class ClientAnswer implements CarrierListener {
   pass(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): boolean {
     const length = to - from;
     this.bytes += length;
-    if (length > 1) this.#endsWithBlankLine = bytes[to - 1] === 10 && bytes[to - 2] === 10;
+    if (length > 0) this.#lineEnds = lineEnds(bytes, from, to, this.#lineEnds);
     const carrier = this.#carrier;
-    if (carrier.takesFraming) return carrier.passFramed(piece(bytes, framedFrom, framedTo));
+    if (carrier.takesFraming) {
+      this.#isInside = framedTo === to || bytes[framedTo - 1] !== 10;
+      return carrier.passFramed(piece(bytes, framedFrom, framedTo));
+    }
     return carrier.write(piece(bytes, from, to));
   }
 
@@ -147,11 +155,11 @@ export class ClientAnswer implements CarrierListener {
   /** Ends a begun answer with an error object as its last event. */
   failWith(errorObject: string): void {
     if (this.#left || this.#ended) return;
-    if (!this.#isSse) {
+    if (!this.#isSse || this.#isInside) {
       this.cut();
       return;
     }
-    const before = this.#endsWithBlankLine ? '' : '\n\n';
+    const before = this.#lineEnds === 2 ? '' : '\n\n';
     this.#carrier.write(Buffer.from(`${before}data: ${errorObject}\n\n`));
     this.end();
   }
@@ -161,6 +169,12 @@ export class ClientAnswer implements CarrierListener {
     this.#ended = true;
     this.#carrier.cut();
   }
+}
+
+function lineEnds(bytes: Buffer, from: number, to: number, before: number): number {
+  if (bytes[to - 1] !== 10) return 0;
+  if (to - from > 1) return bytes[to - 2] === 10 ? 2 : 1;
+  return Math.min(2, before + 1);
 }
 
 /** The bytes themselves may change as soon as this returns. */

@@ -11,6 +11,7 @@ import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
 import { OpenList, type Placed } from './open-list.js';
 import { asTandemError } from './openai-error.js';
+import { isModelList, refusal } from './paths.js';
 import { checkContentType, checkDeclared } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
@@ -104,15 +105,15 @@ export class Handler {
       answer.send(204, 'allow: GET, HEAD, OPTIONS, POST\r\n', undefined);
       return true;
     }
-    if (!path.startsWith('/v1/')) throw routerErrors('unknown-path', { method, path: path.slice(0, 200) });
-    if (path === '/v1/models' || path.startsWith('/v1/models/')) {
+    if (isModelList(path) && (method === 'GET' || method === 'HEAD')) {
       const list = modelList(head, this.#options.directory.routes.models);
       answer.send(200, 'content-type: application/json\r\n', Buffer.from(list));
       return true;
     }
-    if (method === 'POST') return false;
-    answer.own += 'allow: POST\r\n';
-    throw routerErrors('wrong-method', { method, path: path.slice(0, 200), allowed: 'POST' });
+    if (method === 'POST' && path.startsWith('/v1/') && !isModelList(path)) return false;
+    const { allow, error } = refusal(method, path);
+    if (allow !== undefined) answer.own += `allow: ${allow}\r\n`;
+    throw error;
   }
 
   async #serve(open: Open): Promise<string | undefined> {
@@ -173,7 +174,9 @@ export class Handler {
     // 499, as nginx says it: the client did not wait for an answer.
     const status = answer.status === 0 ? 499 : answer.status;
     const ms = performance.now() - startedAt;
-    const model = job && directory.routes.knows(job.model) ? job.model : 'unknown';
+    // What asks for no model says nothing about how models are served.
+    const unnamed = head.method === 'POST' ? 'unknown' : 'none';
+    const model = job && directory.routes.knows(job.model) ? job.model : unnamed;
     room.metrics.request(model, status, ms);
     if (job) room.metrics.served(model, job);
     const at = room.clock.now();

@@ -1,7 +1,9 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
+import type { Room } from './room.js';
 import type { SplicedBody } from './spliced-body.js';
+import { type Trace, traceLine, traceOf } from './trace.js';
 
 /**
  * Headers that end at the router: they speak of one connection, or of bytes that change here. Accept-Encoding is among them
@@ -19,27 +21,41 @@ const endsHere = new Set([
   'proxy-authorization',
   'proxy-connection',
   'te',
+  'traceparent',
+  'tracestate',
   'trailer',
   'transfer-encoding',
   'upgrade',
   'x-request-id',
 ]);
 
+const none: readonly string[] = [];
 /** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
 const joinUpTo = 15 * 1024;
 
-/** Builds the requests of both legs; only host, length and body differ between them. */
+/** Builds the requests of both legs; only host, length, span and body differ between them. */
 export class LegHead {
+  readonly trace: Trace | undefined;
   readonly #start: string;
+  readonly #room: Room;
 
-  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string) {
+  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, room: Room) {
     let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`;
-    for (const { lower, line } of fields) if (!endsHere.has(lower) && !hopNames?.has(lower)) start += line;
-    this.#start = start;
+    let parents = none;
+    let state = '';
+    for (const { lower, line, value } of fields) {
+      if (!endsHere.has(lower) && !hopNames?.has(lower)) start += line;
+      else if (lower === 'traceparent') parents = [...parents, value];
+      else if (lower === 'tracestate') state += line;
+    }
+    this.trace = traceOf(room, parents);
+    this.#start = this.trace?.isNew ? start : start + state;
+    this.#room = room;
   }
 
   request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
-    const start = `${this.#start}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
+    const span = this.trace ? traceLine(this.#room.tracing, this.trace) : '';
+    const start = `${this.#start}${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
     if (body.size <= joinUpTo) {
       const text = body.latin1();
       return { head: `${start}${text.length}\r\n\r\n${text}`, body: [], deadlines };

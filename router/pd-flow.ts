@@ -4,7 +4,6 @@ import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
 import type { EngineAnswer } from './collect.js';
 import { type Dialect, type Handover, oneTokenNoStream } from './dialects/dialect.js';
-import { startHeartbeat } from './heartbeat.js';
 import { describeLegs, type Job, type LegName } from './job.js';
 import { type PrefillEnd, runPrefill } from './prefill-leg.js';
 import type { RelayEnd } from './relay.js';
@@ -31,20 +30,15 @@ export type Outcome = Unserved | undefined;
 export async function servePair(room: Room, job: Job, dialect: Dialect): Promise<Outcome> {
   const without = new Set<string>();
   const attempts = attemptsOf(room, job.view);
-  const heartbeat = startHeartbeat(room.limits.heartbeatMs, job);
   let last: Unserved | undefined;
-  try {
-    for (let attempt = 0; attempt < attempts; attempt += 1) {
-      const pair = nextPair(room, job, without, last);
-      if ('none' in pair) return last ?? noPair(job, pair.none);
-      last = await attemptPair(room, job, dialect, pair);
-      if (!last?.blame || job.answer.clientLeft) return last;
-      without.add(last.blame.uid);
-    }
-    return last;
-  } finally {
-    heartbeat.stop();
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const pair = nextPair(room, job, without, last);
+    if ('none' in pair) return last ?? noPair(job, pair.none);
+    last = await attemptPair(room, job, dialect, pair);
+    if (!last?.blame || job.answer.clientLeft) return last;
+    without.add(last.blame.uid);
   }
+  return last;
 }
 
 function nextPair(room: Room, job: Job, without: Set<string>, last: Unserved | undefined): Pair | { none: string } {

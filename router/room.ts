@@ -13,6 +13,7 @@ import type { Limits } from './limits.js';
 import { routerErrors } from './router-errors.js';
 import type { RouterMetrics } from './router-metrics.js';
 import { parseDuration } from './timeout.js';
+import type { Tracing } from './trace.js';
 
 /** What the flows of all requests share. */
 export interface Room {
@@ -22,6 +23,7 @@ export interface Room {
   readonly limits: Limits;
   readonly metrics: RouterMetrics;
   readonly clock: Clock;
+  readonly tracing: Tracing;
   /** In [0, 1). */
   readonly random: () => number;
   /** Says something once per key. */

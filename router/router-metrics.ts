@@ -4,16 +4,23 @@ import type { Gauge, Metrics } from '../src/telemetry/metrics.js';
 import type { Job, LegRecord } from './job.js';
 import { Counts, Seconds } from './series.js';
 
-/** Gauges that are read when they are asked for. */
-export function addGauges(
-  metrics: Metrics,
-  inFlight: () => number,
-  toEngines: () => number,
-  fromClients: () => number,
-): void {
+/** What is read when somebody asks. */
+export interface Readings {
+  readonly inFlight: () => number;
+  readonly toEngines: () => number;
+  readonly fromClients: () => number;
+  readonly places: () => { readonly own: number; readonly others: number };
+}
+
+export function addGauges(metrics: Metrics, { inFlight, toEngines, fromClients, places }: Readings): void {
   metrics.gauge('tandem_router_requests_in_flight', 'Requests being served', [], (gauge) => gauge.set(inFlight()));
   metrics.gauge('tandem_router_engine_connections', 'Connections to engines', [], (gauge) => gauge.set(toEngines()));
   metrics.gauge('tandem_router_client_connections', 'Connections of clients', [], (gauge) => gauge.set(fromClients()));
+  metrics.gauge('tandem_router_places', 'Places taken on pods as pairing sees them, by worker', ['by'], (gauge) => {
+    const { own, others } = places();
+    gauge.set({ by: 'own' }, own);
+    gauge.set({ by: 'others' }, others);
+  });
 }
 
 /** The router's metrics. Label values come from our own objects and short lists, so their number is bounded. */

@@ -1,6 +1,7 @@
 import { decodePods } from '../src/core/pairing/choose-pair.js';
 import { spoken } from './dialects/spoken.js';
 import { whyNotDisaggregated } from './disaggregate.js';
+import { startHeartbeat } from './heartbeat.js';
 import type { Job } from './job.js';
 import { asTandemError } from './openai-error.js';
 import { type Outcome, sendAnswer, servePair, type Unserved } from './pd-flow.js';
@@ -10,6 +11,15 @@ import { routerErrors } from './router-errors.js';
 
 /** Serves one request to its end: whatever happens, the client is answered or gone afterwards. Returns the code of what failed. */
 export async function serveJob(room: Room, job: Job, path: string): Promise<string | undefined> {
+  const heartbeat = startHeartbeat(room.limits.heartbeatMs, job);
+  try {
+    return await serveAndTell(room, job, path);
+  } finally {
+    heartbeat.stop();
+  }
+}
+
+async function serveAndTell(room: Room, job: Job, path: string): Promise<string | undefined> {
   const unserved = await firstChoice(room, job, path);
   const left = unserved && (await fallBack(room, job, unserved));
   if (!left) return job.broken ? 'answer-broken' : undefined;

@@ -18,9 +18,12 @@ import { ClientServer } from './client/client-server.js';
 import { Directory, type Stores } from './directory.js';
 import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
 import { Handler } from './handler.js';
+import { hexIds } from './hex-ids.js';
 import { defaultLimits, type Limits } from './limits.js';
+import { watchLoop } from './loop-delay.js';
 import type { Room } from './room.js';
 import { addGauges, RouterMetrics } from './router-metrics.js';
+import { type OtherWorkers, startSharing } from './sharing.js';
 
 export interface RouterOptions extends Stores {
   readonly listen: Address;
@@ -35,6 +38,10 @@ export interface RouterOptions extends Stores {
   readonly pool?: Partial<PoolOptions>;
   /** Read the connector from the pods' arguments, where no label and no kvConnector says it. */
   readonly profiles?: Profiles;
+  /** The other workers, where this is one of several: pairing sees what they have given out too. */
+  readonly workers?: OtherWorkers;
+  /** Begin a trace for each request that has none; default false. */
+  readonly startTraces?: boolean;
   /** Where access lines go, several at once, each with its line end; by default the logger. */
   readonly accessLog?: (lines: Buffer) => void;
 }
@@ -46,10 +53,10 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   const events = directoryEvents(room.warn, room.metrics, room.load);
   const directory = new Directory(options, connectorReader(options.profiles), events);
   const { logger } = options;
-  const log = new AccessLog(options.accessLog ?? (logger.isLevelEnabled('info') ? linesTo(logger) : undefined));
+  const log = new AccessLog(options.accessLog ?? linesTo(logger));
   const hash = await loadPrefixHasher();
   const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
-  const state = { notReady: () => handler.stopping ?? directory.notReady, metrics: options.metrics };
+  const { state, sharing } = joinWorkers(options, room, () => handler.stopping ?? directory.notReady);
   const server = new ClientServer(limits, {
     onRequest: (request, carrier) => {
       const probe = probeAnswer(request.head.path, state);
@@ -58,16 +65,13 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
     },
     onRefused: ({ code }) => room.metrics.refused(code),
   });
-  addGauges(
-    options.metrics,
-    () => handler.inFlight,
-    () => room.pool.size,
-    () => server.connections,
-  );
+  const loop = exportReadings(options, room, handler, server);
   const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
   const close = async () => {
     directory.close();
     room.pool.close();
+    sharing?.stop();
+    loop.stop();
     log.flush();
     await probes?.stop();
   };
@@ -81,6 +85,16 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   });
 }
 
+function exportReadings({ metrics }: RouterOptions, room: Room, handler: Handler, server: ClientServer) {
+  addGauges(metrics, {
+    inFlight: () => handler.inFlight,
+    toEngines: () => room.pool.size,
+    fromClients: () => server.connections,
+    places: () => room.load.places,
+  });
+  return watchLoop(metrics);
+}
+
 function makeRoom(options: RouterOptions, limits: Limits): Room {
   const { clock = systemClock, random = Math.random } = options;
   return {
@@ -92,6 +106,7 @@ function makeRoom(options: RouterOptions, limits: Limits): Room {
     limits,
     clock,
     random,
+    tracing: { startsAll: options.startTraces ?? false, mintHex: hexIds() },
   };
 }
 
@@ -127,12 +142,19 @@ function connectorReader(profiles: Profiles | undefined): ReadConnector {
   };
 }
 
-const linesTo =
-  (logger: Logger) =>
-  (lines: Buffer): void => {
+function linesTo(logger: Logger): ((lines: Buffer) => void) | undefined {
+  if (!logger.isLevelEnabled('info')) return undefined;
+  return (lines) => {
     for (const line of lines.toString().split('\n'))
       if (line !== '') logger.info(JSON.parse(line) as object, 'request');
   };
+}
+
+/** What probes are answered with, and load that is seen by all: of this process alone, or with the other workers. */
+function joinWorkers({ workers, metrics }: RouterOptions, { load, prefix }: Room, notReady: () => string | undefined) {
+  const own = { notReady, metrics };
+  return { state: workers?.probes(own) ?? own, sharing: workers && startSharing(load, prefix, workers) };
+}
 
 /** Stops accepting, lets open answers finish within the limit, then breaks off what is left. */
 async function stopServing(server: ClientServer, handler: Handler, drainMs: number): Promise<void> {

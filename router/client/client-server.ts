@@ -20,6 +20,8 @@ const longestTurn = 1000;
 const shortestTurn = 20;
 /** How long a refused client has to read why. */
 const lingerMs = 1000;
+/** Refused clients that may read why at one moment; more are closed without a word. */
+const mostLingering = 1000;
 
 /** Accepts clients, and keeps the time of their connections with one timer for all. */
 export class ClientServer implements ConnectionOwner {
@@ -29,6 +31,8 @@ export class ClientServer implements ConnectionOwner {
   readonly #gate: ConnectionGate;
   readonly #open = new OpenList<H1Connection>();
   readonly #turnMs: number;
+  readonly #most: number;
+  #lingering = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopping = false;
   #onEmpty: (() => void) | undefined;
@@ -36,10 +40,10 @@ export class ClientServer implements ConnectionOwner {
   constructor(limits: Limits, events: ClientEvents) {
     this.limits = connectionLimits(limits);
     this.#events = events;
+    this.#most = limits.connections;
     this.#gate = new ConnectionGate(limits.connectionsPerClient);
     this.#turnMs = Math.min(longestTurn, Math.max(shortestTurn, limits.requestMs / 4));
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    this.#server.maxConnections = limits.connections;
   }
 
   get isStopping(): boolean {
@@ -90,24 +94,35 @@ export class ClientServer implements ConnectionOwner {
   }
 
   #accept(socket: Socket): void {
+    if (this.#open.size >= this.#most) {
+      this.#turnAway(socket, routerErrors('overloaded', { has: `${this.#most} connections` }));
+      return;
+    }
     if (!this.#gate.admits(socket)) {
-      this.#turnAway(socket);
+      this.#turnAway(socket, routerErrors('too-many-connections', {}));
       return;
     }
     this.#open.add(new H1Connection(socket, this));
     this.#timer ??= setInterval(() => this.#checkTimes(), this.#turnMs);
   }
 
-  #turnAway(socket: Socket): void {
-    const error = routerErrors('too-many-connections', {});
+  #turnAway(socket: Socket, error: TandemError): void {
     this.#events.onRefused(error);
+    if (this.#lingering >= mostLingering) {
+      socket.destroy();
+      return;
+    }
+    this.#lingering += 1;
     const { headers, body } = errorAnswer(error);
     const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
     socket.on('error', () => undefined); // the client left first: `close` follows
     socket.resume();
     socket.end(`${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`, 'latin1');
     const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
-    socket.once('close', () => clearTimeout(timer));
+    socket.once('close', () => {
+      this.#lingering -= 1;
+      clearTimeout(timer);
+    });
   }
 
   #checkTimes(): void {

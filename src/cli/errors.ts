@@ -30,6 +30,12 @@ export const cliErrors = table({
     says: (m: { value: string }) =>
       `--inject-ca-from "${m.value}" cannot be used; write NAMESPACE/CERTIFICATE, and mount the certificate's Secret with --cert-dir`,
   },
+  'worker-not-started': {
+    status: 500,
+    retryable: false,
+    says: (m: { how: string }) =>
+      `a worker of the router ended (${m.how}) before it could accept clients; the lines above say why`,
+  },
   'kubeconfig-not-written': {
     status: 500,
     retryable: true,

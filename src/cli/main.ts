@@ -5,6 +5,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { logLevels } from '../telemetry/log.js';
 import { applyConfigFile } from './config-file.js';
 import { reportFailure } from './failure.js';
+import { limitOptions } from './limit-options.js';
 
 const kubeconfig = () =>
   new Option('--kubeconfig <file>', 'cluster to talk to (else KUBECONFIG, else in-cluster, else ~/.kube/config)');
@@ -36,6 +37,26 @@ const workers = () =>
     if (/^[1-9]\d{0,5}$/.test(value)) return value;
     throw new InvalidArgumentError('bad-workers: write a whole number, 1 or more.');
   });
+const processes = () =>
+  new Option('--workers <count>', 'processes that serve; auto for one a core').default('1').argParser((value) => {
+    if (/^(auto|\d{1,3})$/.test(value)) return value;
+    throw new InvalidArgumentError('bad-workers: write a whole number, or auto for one a core.');
+  });
+const traces = () =>
+  new Option('--start-traces', 'begin a W3C trace for requests without a traceparent header (else they get none)');
+const url = () =>
+  new Option(
+    '--url <url>',
+    'register the webhook by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster',
+  );
+const service = () =>
+  new Option('--service <namespace/name>', 'register the webhook by this Service').default(
+    'tandem-system/tandem-webhook',
+  );
+const scheduler = () =>
+  new Option('--scheduler <name>', 'scheduler that pods asking for volcano get on a cluster without Volcano').default(
+    'default-scheduler',
+  );
 const metricsListen = (fallback: string) =>
   new Option('--metrics-listen <host:port>', 'address of /metrics and the probes').default(fallback);
 
@@ -125,18 +146,11 @@ function addWebhook(root: Command): void {
     .command('webhook')
     .description('admission: expands ModelServings and pods, checks, stamps topology; registers itself with its own CA')
     .addOption(listen('0.0.0.0:9443'))
-    .option(
-      '--url <url>',
-      'register by URL (https://HOST:PORT) instead of by Service, for a webhook outside the cluster',
-    )
-    .option('--service <namespace/name>', 'register by this Service', 'tandem-system/tandem-webhook')
+    .addOption(url())
+    .addOption(service())
     .addOption(certDir())
     .addOption(injectCaFrom())
-    .option(
-      '--scheduler <name>',
-      'scheduler that pods asking for volcano get on a cluster without Volcano',
-      'default-scheduler',
-    )
+    .addOption(scheduler())
     .addOption(runtimeMounts())
     .addOption(profiles())
     .addOption(kubeconfig())
@@ -176,21 +190,24 @@ function addExtender(root: Command): void {
 }
 
 function addRouter(root: Command): void {
-  root
+  const command = root
     .command('router')
     .description('pairs a prefill and a decode pod per request and speaks their protocol')
     .addOption(listen('0.0.0.0:8080'))
     .addOption(metricsListen('0.0.0.0:9090'))
+    .addOption(processes())
+    .addOption(traces())
     .addOption(objects('ModelServers, ModelRoutes and Pods'))
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/router.js')));
+  for (const option of limitOptions()) command.addOption(option);
 }
 
 function addAll(root: Command): void {
-  root
+  const command = root
     .command('all')
     .description('webhook, controller, extender and router in one process, on their default ports')
     .option('--webhook-listen <host:port>', 'admission', '0.0.0.0:9443')
@@ -199,21 +216,19 @@ function addAll(root: Command): void {
     .addOption(workers())
     .addOption(listen('0.0.0.0:8080'))
     .addOption(metricsListen('0.0.0.0:9090'))
-    .option('--url <url>', 'register the webhook by URL instead of by Service')
-    .option('--service <namespace/name>', 'register the webhook by this Service', 'tandem-system/tandem-webhook')
+    .addOption(traces())
+    .addOption(url())
+    .addOption(service())
     .addOption(certDir())
     .addOption(injectCaFrom())
-    .option(
-      '--scheduler <name>',
-      'scheduler that pods asking for volcano get on a cluster without Volcano',
-      'default-scheduler',
-    )
+    .addOption(scheduler())
     .addOption(runtimeMounts())
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/all.js')));
+  for (const option of limitOptions()) command.addOption(option);
 }
 
 function addQuestions(root: Command): void {

@@ -3,7 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { openExtenderStores } from '../../extender/main.js';
 import { startExtender } from '../../extender/start.js';
 import { spoken } from '../../router/dialects/spoken.js';
+import type { Limits } from '../../router/limits.js';
 import { openRouterStores } from '../../router/main.js';
+import type { OtherWorkers } from '../../router/sharing.js';
 import { startRouter } from '../../router/start.js';
 import { startWebhook } from '../../webhooks/start.js';
 import { volcano } from '../api/names.js';
@@ -18,6 +20,7 @@ import { loadLadder } from '../settings/ladder.js';
 import { loadProfiles, startProfiles } from '../settings/profiles.js';
 import { createLogger, type LogLevel } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { writeWholeLines } from '../telemetry/whole-lines.js';
 import { cliErrors } from './errors.js';
 import { profileHistoryInCluster } from './profile-history.js';
 
@@ -143,6 +146,11 @@ export interface RouterPartOptions extends Common {
   readonly source: { readonly client: KubeClient } | { readonly objects: string };
   readonly metricsListen?: string;
   readonly profiles?: string;
+  /** The other workers, where this process is one of several. */
+  readonly workers?: OtherWorkers;
+  readonly limits?: Limits;
+  /** Begin a trace where the client has none. */
+  readonly startTraces?: boolean;
 }
 
 export function routerPart(options: RouterPartOptions, signal: AbortSignal): Promise<Running> {
@@ -155,7 +163,10 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
         profiles: await loadProfiles(options.profiles),
         listen: parseAddress(options.listen),
         ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),
-        ...(logger.isLevelEnabled('info') && { accessLog: (lines: Buffer) => void process.stderr.write(lines) }),
+        ...(options.workers && { workers: options.workers }),
+        ...(options.limits && { limits: options.limits }),
+        startTraces: options.startTraces ?? false,
+        ...(logger.isLevelEnabled('info') && { accessLog: options.workers ? writeBesideOthers : writeAlone }),
         logger,
         metrics: new Metrics(),
       },
@@ -163,6 +174,9 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
     );
   });
 }
+
+const writeAlone = (lines: Buffer): void => void process.stderr.write(lines);
+const writeBesideOthers = (lines: Buffer): void => writeWholeLines(lines, writeAlone);
 
 /** A part whose watches are opened beside it: they end after it has stopped, and when it cannot start. */
 async function withStores(outer: AbortSignal, start: (own: AbortSignal) => Promise<Running>): Promise<Running> {

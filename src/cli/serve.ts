@@ -2,14 +2,17 @@ import { setMaxListeners } from 'node:events';
 import type { Running } from '../base/running.js';
 
 /**
- * Runs until SIGTERM or SIGINT, then stops cleanly; a second signal ends at once. One AbortSignal reaches every socket.
- * `start` opens things in order; what it returns is stopped in reverse.
+ * Runs until SIGTERM or SIGINT, or until `alsoAsked` resolves, then stops cleanly; a second signal ends at once. One AbortSignal
+ * reaches every socket. `start` opens things in order; what it returns is stopped in reverse.
  */
-export async function serve(start: (signal: AbortSignal) => Promise<readonly Running[]>): Promise<number> {
+export async function serve(
+  start: (signal: AbortSignal) => Promise<readonly Running[]>,
+  alsoAsked?: Promise<void>,
+): Promise<number> {
   const abort = new AbortController();
   // Every part, watch and socket hangs on this one signal: many listeners are the design, not a leak.
   setMaxListeners(0, abort.signal);
-  const asked = firstSignal();
+  const asked = alsoAsked ? Promise.race([firstSignal(), alsoAsked]) : firstSignal();
   const starting = start(abort.signal);
   // What a start that failed has opened so far hangs on the signal.
   starting.catch(() => abort.abort());

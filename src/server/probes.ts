@@ -6,8 +6,8 @@ import { type Address, listen } from './listen.js';
 
 export interface ProbeState {
   /** undefined when ready, else why not, as text for a person. */
-  readonly notReady: () => string | undefined;
-  readonly metrics: Metrics;
+  readonly notReady: () => string | undefined | Promise<string | undefined>;
+  readonly metrics: Pick<Metrics, 'render' | 'contentType'>;
 }
 
 export interface ProbeAnswer {
@@ -23,11 +23,12 @@ export function probeAnswer(path: string, { notReady, metrics }: ProbeState): Pr
   switch (path) {
     case '/healthz':
       return Promise.resolve({ status: 200, type: text, body: 'ok\n' });
-    case '/readyz': {
-      const why = notReady();
-      const body = why === undefined ? 'ready\n' : `not ready: ${why}\n`;
-      return Promise.resolve({ status: why === undefined ? 200 : 503, type: text, body });
-    }
+    case '/readyz':
+      return Promise.resolve(notReady()).then((why) => ({
+        status: why === undefined ? 200 : 503,
+        type: text,
+        body: why === undefined ? 'ready\n' : `not ready: ${why}\n`,
+      }));
     case '/metrics':
       return metrics.render().then(
         (body) => ({ status: 200, type: metrics.contentType, body }),

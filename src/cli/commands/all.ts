@@ -1,5 +1,6 @@
 import type { LogLevel } from '../../telemetry/log.js';
 import { openCluster } from '../cluster.js';
+import { limitsOf } from '../limit-options.js';
 import { controllerPart, extenderPart, routerPart, webhookPart } from '../parts.js';
 import { announce, serve } from '../serve.js';
 
@@ -10,6 +11,7 @@ export interface Options {
   readonly workers?: string;
   readonly listen: string;
   readonly metricsListen: string;
+  readonly startTraces?: boolean;
   readonly url?: string;
   readonly service: string;
   readonly scheduler: string;
@@ -22,9 +24,11 @@ export interface Options {
 }
 
 export function run(options: Options): Promise<number> {
+  const limits = limitsOf({ ...options });
   return serve(async (signal) => {
     const { client } = await openCluster('all', options.kubeconfig, signal);
-    const { logLevel, workers } = options;
+    const { workers, ...rest } = options;
+    const { logLevel } = rest;
     // The webhook comes first: what the controller creates is completed by it.
     const webhook = await webhookPart({ ...options, client, listen: options.webhookListen }, signal);
     announce('webhook', webhook, 'https');
@@ -40,7 +44,7 @@ export function run(options: Options): Promise<number> {
     announce('controller', controller);
     const extender = await extenderPart({ source: { client }, listen: options.extenderListen, logLevel }, signal);
     announce('extender', extender);
-    const router = await routerPart({ ...options, source: { client } }, signal);
+    const router = await routerPart({ ...rest, source: { client }, limits }, signal);
     announce('router', router);
     return [webhook, controller, extender, router];
   });

@@ -7,10 +7,14 @@ import xxhash from 'xxhash-wasm';
 export const boundaries: readonly number[] = Array.from({ length: 20 }, (_, i) => Math.round(512 * 1.5 ** i));
 /** Pods remembered for one prefix, most recent first. */
 const podsPerPrefix = 4;
+/** Prompts that wait to be told to other workers; of more than these the others learn when they see them. */
+const mostNews = 1000;
 
 /** Chained hashes of a prompt's leading bytes: the n-th stands for everything up to the n-th boundary. */
 export type PrefixHashes = readonly number[];
 export type PrefixHasher = (prompt: Uint8Array) => PrefixHashes;
+/** The prefixes of one prompt that were new here, and the pod that computed it: what other workers are told. */
+export type PrefixNews = readonly [uid: string, ...hashes: number[]];
 
 /** Loads the hash function (WebAssembly, in memory) once per process. */
 export async function loadPrefixHasher(): Promise<PrefixHasher> {
@@ -38,6 +42,8 @@ export class PrefixIndex {
   #young = new Map<number, readonly string[]>();
   #old = new Map<number, readonly string[]>();
   readonly #limit: number;
+  #news: PrefixNews[] = [];
+  #onNews: (() => void) | undefined;
 
   /** @param limit prefixes remembered, in total */
   constructor(limit = 100_000) {
@@ -46,12 +52,28 @@ export class PrefixIndex {
 
   /** Remembers that the pod has computed this prompt. */
   learn(hashes: PrefixHashes, uid: string): void {
-    for (const hash of hashes) {
-      const known = this.#young.get(hash) ?? this.#old.get(hash) ?? [];
-      if (known[0] === uid && this.#young.has(hash)) continue;
-      this.#young.set(hash, [uid, ...known.filter((other) => other !== uid)].slice(0, podsPerPrefix));
-      if (this.#young.size * 2 >= this.#limit) this.#age();
+    let firstNew = -1;
+    for (let i = 0; i < hashes.length; i += 1) {
+      if (this.#remember(hashes[i] ?? 0, uid) && firstNew < 0) firstNew = i;
     }
+    if (firstNew >= 0 && this.#onNews) this.#tell(hashes.slice(firstNew), uid);
+  }
+
+  /** Takes over what another worker learned. */
+  adopt(news: readonly PrefixNews[]): void {
+    for (const [uid, ...hashes] of news) for (const hash of hashes) this.#remember(hash, uid);
+  }
+
+  /** From now on what is new here is kept for `news`; the first of it is told at once. */
+  share(onNews: () => void): void {
+    this.#onNews = onNews;
+  }
+
+  /** What was new since the last time. */
+  news(): readonly PrefixNews[] {
+    const news = this.#news;
+    this.#news = [];
+    return news;
   }
 
   /** Bytes of the prompt's longest known prefix, by pod. */
@@ -70,6 +92,20 @@ export class PrefixIndex {
 
   get size(): number {
     return this.#young.size + this.#old.size;
+  }
+
+  /** False when it was known already. */
+  #remember(hash: number, uid: string): boolean {
+    const known = this.#young.get(hash) ?? this.#old.get(hash) ?? [];
+    if (known[0] === uid && this.#young.has(hash)) return false;
+    this.#young.set(hash, [uid, ...known.filter((other) => other !== uid)].slice(0, podsPerPrefix));
+    if (this.#young.size * 2 >= this.#limit) this.#age();
+    return true;
+  }
+
+  #tell(hashes: PrefixHashes, uid: string): void {
+    if (this.#news.length >= mostNews) return;
+    if (this.#news.push([uid, ...hashes]) === 1) this.#onNews?.();
   }
 
   #age(): void {
