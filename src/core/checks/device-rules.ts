@@ -101,7 +101,7 @@ export const ascendParallelism = pairRule({
   *check({ prefill, decode }) {
     if (!isAscendMooncake(decode)) return;
     const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (p < d || p % d !== 0) {
+    if (p % d !== 0) {
       yield finding(flagPath(decode, tensorParallelFlag(decode)), {
         saw: d,
         want: `a divisor of ${p}, the size of prefill`,
@@ -127,7 +127,7 @@ export const nixlParallelism = pairRule({
   *check({ prefill, decode }) {
     if (!isNixl(decode)) return;
     const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (d >= p && d % p === 0) return;
+    if (d % p === 0) return;
     yield finding(
       flagPath(decode, tensorParallelFlag(decode)),
       { saw: d, want: `a multiple of ${p}, the size of prefill`, fix: 'raise it on decode or lower it on prefill' },
@@ -242,7 +242,7 @@ export const sameHardware = pairRule({
 });
 
 const rankWords =
-  /WORKER_INDEX|--node-rank|--nnodes|--headless|data-parallel-start-rank|ENTRY_ADDRESS|--dist-init-addr|ray /;
+  /WORKER_INDEX|--node-rank|--nnodes|--headless|data-parallel-start-rank|ENTRY_ADDRESS|--dist-init-addr|(^|[\s;&|/])ray /;
 
 export const workersKnowTheirRank = engineRule({
   code: 'TND-037',

@@ -197,7 +197,7 @@ export const legacyRanksDiffer = pairRule({
   source: 'pd-protocols C-44',
   *check({ prefill, decode }) {
     const [p, d] = [integerOf(configOf(prefill, 'kv_rank')), integerOf(configOf(decode, 'kv_rank'))];
-    if (p === undefined || d === undefined || p !== d) return;
+    if (p === undefined || p !== d) return;
     yield finding(configPath(decode), {
       saw: `kv_rank ${d}`,
       want: '1, with 0 on prefill',

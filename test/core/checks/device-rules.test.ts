@@ -226,6 +226,8 @@ boundaries('TND-037', 'gpu', [
   ['a flag as the last word', [running({ args: ['--headless'] })]],
   ['a rank in the command', [running({ command: ['sh', '-c', 'ray start'] })]],
   ['Ray as a word of its own', [running({ command: ['ray', 'start'] })]],
+  ['Ray by its path, in a script', [running({ command: ['sh', '-c', 'true;/usr/bin/ray start'] })]],
+  ['an array is not Ray', [running({ command: ['array', 'start'] })], {}],
   ['the address in a variable', [running({ env: [{ name: 'A', value: '$(ENTRY_ADDRESS)' }] })]],
   ['a variable from elsewhere', [running({ env: [{ name: 'ENTRY_ADDRESS', valueFrom: {} }] })], {}],
   ['a rank in the entry alone', [running({}), decode(replaced({ nnodes: '2' }))]],
