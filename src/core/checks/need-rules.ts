@@ -1,6 +1,6 @@
 import { tandemKeys } from '../../api/names.js';
 import { finding } from './finding.js';
-import { extraOf, isUpstreamMooncake, usesNetworkCard } from './reads.js';
+import { extraOf, isSglangMooncake, isUpstreamMooncake, usesNetworkCard } from './reads.js';
 import { engineRule } from './subject.js';
 
 /** What a connector cannot do without and no profile can know: addresses and cards of one cluster. */
@@ -33,13 +33,14 @@ export const rdmaHasCard = engineRule({
   because: 'the transfer engine finds no device and fails, or uses TCP without a word',
   source: 'pd-protocols B.3, B.10',
   *check(engine) {
-    if (!isUpstreamMooncake(engine) || extraOf(engine, 'mooncake_protocol') !== 'rdma') return;
-    const { container, spec, connector, containerPath } = engine;
+    const asks = isUpstreamMooncake(engine) && extraOf(engine, 'mooncake_protocol') === 'rdma';
+    if (!asks && !isSglangMooncake(engine)) return;
+    const { container, spec, containerPath } = engine;
     if (usesNetworkCard(engine) || spec.hostNetwork === true || container.securityContext?.privileged === true) return;
     yield finding(`${containerPath}.resources.limits`, {
-      saw: 'mooncake_protocol rdma and no network card',
+      saw: 'Mooncake over RDMA and no network card',
       want: 'the RDMA resource of the cluster',
-      fix: `add the annotation ${tandemKeys.network.key}: RESOURCE to the ModelServing, or set "mooncake_protocol" to "tcp" in ${connector?.path ?? 'both roles'}`,
+      fix: `add the annotation ${tandemKeys.network.key}: RESOURCE to the ModelServing, or use another transport on both roles`,
     });
   },
 });

@@ -62,6 +62,7 @@ const isOfFamily =
 export const isNixl = isOfFamily('nixl');
 export const isAscendMooncake = isOfFamily('ascend-mooncake');
 export const isUpstreamMooncake = isOfFamily('mooncake');
+export const isSglangMooncake = isOfFamily('sglang-mooncake');
 export const isP2pNccl = isOfFamily('p2p-nccl');
 export const isLmcachePd = isOfFamily('lmcache-pd');
 export const isOffloading = isOfFamily('offloading');

@@ -59,6 +59,11 @@ function role(name: 'prefill' | 'decode', base: Base): RoleDraft {
     };
     return {
       ...common,
+      container: {
+        ...common.container,
+        resources: { limits: { ...common.container.resources.limits, 'rdma/ib': '1' } },
+        securityContext: { capabilities: { add: ['IPC_LOCK'] } },
+      },
       image: 'lmsysorg/sglang:v0.5.5',
       command: ['python3', '-m', 'sglang.launch_server'],
       flags,

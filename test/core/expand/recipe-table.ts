@@ -150,6 +150,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     source: 'A.8, B.7',
     title: 'SGLang over Mooncake',
     ...{ accelerator: 'nvidia', engine: 'sglang', connector: 'sglang-mooncake' },
+    network: 'rdma/ib',
   },
   'sglang-nixl': {
     source: 'A.8, B.7',
@@ -212,6 +213,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     ...{ accelerator: 'nvidia', engine: 'sglang', connector: 'sglang-mooncake' },
     prefill: { tp: 16, pods: 2 },
     decode: { tp: 16, dp: 16, pods: 2 },
+    network: 'rdma/ib',
   },
   'vllm-nixl-push-amd': {
     source: 'B.1, A.1.7, B.2',
@@ -285,6 +287,7 @@ export const recipes: Readonly<Record<string, Recipe>> = {
     ...{ accelerator: 'amd', engine: 'sglang', connector: 'sglang-mooncake' },
     prefill: { tp: 2 },
     decode: { tp: 2 },
+    network: 'rdma/ib',
   },
   'sglang-nixl-amd': {
     source: 'B.1, B.7',
