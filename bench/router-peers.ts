@@ -69,7 +69,11 @@ const smg = candidate({
   name: 'smg',
   program: 'smg',
   toInstall: 'smg==1.13.0',
-  args: () => ['launch', '--pd-disaggregation', '--enable-igw', '--log-level', 'warn'],
+  // By itself it takes 4096 requests at once; the case with silent streams has more.
+  args: () => [
+    ...['launch', '--pd-disaggregation', '--enable-igw', '--log-level', 'warn'],
+    ...['--max-concurrent-requests', '20000'],
+  ],
   ready: async (port, { prefill, decode, enginePort }) => {
     for (const [role, addresses] of Object.entries({ prefill, decode })) {
       for (const ip of addresses) await register(port, { url: `http://${ip}:${enginePort}`, worker_type: role });
