@@ -43,6 +43,11 @@ export const routerErrors = table({
     retryable: true,
     says: (_: Record<string, never>) => 'this client has too many open connections; close some, or use them again',
   },
+  'no-handshake': {
+    status: 400,
+    retryable: false,
+    says: (_: Record<string, never>) => 'the TLS handshake failed; speak TLS 1.2 or later, and trust the certificate',
+  },
   'no-tunnel': {
     status: 501,
     retryable: false,

@@ -7,14 +7,16 @@ import { loadPrefixHasher, PrefixIndex } from '../src/core/pairing/prefix.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import { readPod } from '../src/core/reading/pod.js';
 import type { Address } from '../src/server/listen.js';
-import { type ProbeAnswer, probeAnswer, startProbeServer } from '../src/server/probes.js';
+import { type ProbeAnswer, type ProbeState, probeAnswer, startProbeServer } from '../src/server/probes.js';
 import { type Logger, once } from '../src/telemetry/log.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
 import { AccessLog } from './access-log.js';
 import { directoryEvents } from './announce.js';
 import { dateLine } from './client/answer-text.js';
-import type { Carrier } from './client/carrier.js';
+import type { Carrier, ClientRequest } from './client/carrier.js';
 import { ClientServer } from './client/client-server.js';
+import type { ServingCertificate, ServingFiles } from './client/serving-certificate.js';
+import { openCertificate } from './client-tls.js';
 import { Directory, type Stores } from './directory.js';
 import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
 import { Handler } from './handler.js';
@@ -35,6 +37,8 @@ export interface RouterOptions extends Stores {
   /** In [0, 1): weights of routes, and ties between pods. */
   readonly random?: () => number;
   readonly limits?: Partial<Limits>;
+  /** Speak TLS with clients, HTTP/1.1 and HTTP/2; absent: HTTP/1.1 in cleartext. */
+  readonly tls?: ServingFiles;
   readonly pool?: Partial<PoolOptions>;
   /** Read the connector from the pods' arguments, where no label and no kvConnector says it. */
   readonly profiles?: Profiles;
@@ -52,24 +56,19 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   const room = makeRoom(options, limits);
   const events = directoryEvents(room.warn, room.metrics, room.load);
   const directory = new Directory(options, connectorReader(options.profiles), events);
-  const { logger } = options;
+  const { logger, metrics, tls } = options;
+  const certificate = tls && (await openCertificate(tls, metrics, logger));
   const log = new AccessLog(options.accessLog ?? linesTo(logger));
   const hash = await loadPrefixHasher();
   const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
   const { state, sharing } = joinWorkers(options, room, () => handler.stopping ?? directory.notReady);
-  const server = new ClientServer(limits, {
-    onRequest: (request, carrier) => {
-      const probe = probeAnswer(request.head.path, state);
-      if (probe) answerProbe(carrier, probe, logger);
-      else handler.handle(request, carrier);
-    },
-    onRefused: ({ code }) => room.metrics.refused(code),
-  });
+  const server = clientServer(room, handler, state, logger, certificate);
   const loop = exportReadings(options, room, handler, server);
   const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
   const close = async () => {
     directory.close();
     room.pool.close();
+    certificate?.close();
     sharing?.stop();
     loop.stop();
     log.flush();
@@ -85,6 +84,21 @@ export async function startRouter(options: RouterOptions, signal: AbortSignal): 
   });
 }
 
+function clientServer(
+  room: Room,
+  handler: Handler,
+  state: ProbeState,
+  logger: Logger,
+  certificate: ServingCertificate | undefined,
+): ClientServer {
+  const onRequest = (request: ClientRequest, carrier: Carrier) => {
+    const probe = probeAnswer(request.head.path, state);
+    if (probe) answerProbe(carrier, probe, logger);
+    else handler.handle(request, carrier);
+  };
+  return new ClientServer(room.limits, { onRequest, onRefused: ({ code }) => room.metrics.refused(code) }, certificate);
+}
+
 function exportReadings({ metrics }: RouterOptions, room: Room, handler: Handler, server: ClientServer) {
   addGauges(metrics, {
     inFlight: () => handler.inFlight,
@@ -96,13 +110,16 @@ function exportReadings({ metrics }: RouterOptions, room: Room, handler: Handler
 }
 
 function makeRoom(options: RouterOptions, limits: Limits): Room {
-  const { clock = systemClock, random = Math.random } = options;
+  const { clock = systemClock, random = Math.random, pool } = options;
+  const warn = once(options.logger);
+  if (pool?.tls?.rejectUnauthorized === false)
+    warn('engine-insecure', 'engines are spoken to over TLS without a look at who they are, as --engine-insecure asks');
   return {
-    pool: new EnginePool({ ...defaultPool, ...options.pool }),
+    pool: new EnginePool({ ...defaultPool, ...pool }),
     load: new LoadTable(),
     prefix: new PrefixIndex(),
     metrics: new RouterMetrics(options.metrics),
-    warn: once(options.logger),
+    warn,
     limits,
     clock,
     random,

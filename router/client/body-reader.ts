@@ -2,11 +2,10 @@ import { ChunkedReader } from '../http/chunked-reader.js';
 import { ProtocolError } from '../http/protocol-error.js';
 import { routerErrors } from '../router-errors.js';
 import type { Take } from './carrier.js';
+import { Gathered } from './gathered.js';
 import type { RequestFraming } from './request-head.js';
 
 const none = Buffer.alloc(0);
-/** What is set aside at once for a body that is announced and not here yet. */
-const mostAhead = 256 * 1024;
 
 /** Takes one request body from the bytes of its connection. */
 export class BodyReader {
@@ -16,8 +15,7 @@ export class BodyReader {
   isDone: boolean;
   readonly #chunks: ChunkedReader | undefined;
   #left: number;
-  #body: Buffer = none;
-  #size = 0;
+  readonly #body = new Gathered();
 
   constructor(framing: RequestFraming) {
     this.#chunks = framing.by === 'chunks' ? new ChunkedReader() : undefined;
@@ -27,7 +25,7 @@ export class BodyReader {
 
   /** The body so far. */
   get body(): Buffer {
-    return this.#size === this.#body.length ? this.#body : this.#body.subarray(0, this.#size);
+    return this.#body.bytes;
   }
 
   /**
@@ -43,16 +41,15 @@ export class BodyReader {
   #pushCounted(bytes: Buffer, take: Take): void {
     const count = Math.min(bytes.length, this.#left);
     take(count);
-    const isFirst = this.#size === 0;
+    const isFirst = this.#body.size === 0;
     this.#left -= count;
     this.isDone = this.#left === 0;
     if (count < bytes.length) this.rest = bytes.subarray(count);
     // A body that comes in one piece is not copied.
     if (isFirst && this.isDone) {
-      this.#body = count === bytes.length ? bytes : bytes.subarray(0, count);
-      this.#size = count;
+      this.#body.adopt(count === bytes.length ? bytes : bytes.subarray(0, count));
     } else {
-      this.#gather(bytes, 0, count, this.#left);
+      this.#body.add(bytes, 0, count, this.#left);
     }
   }
 
@@ -60,25 +57,13 @@ export class BodyReader {
     try {
       this.isDone = chunks.push(bytes, (piece, from, to) => {
         take(to - from);
-        this.#gather(piece, from, to, 0);
+        this.#body.add(piece, from, to, 0);
       });
       this.rest = chunks.rest;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw asRefusal(error);
     }
-  }
-
-  /** Copies into one buffer that doubles: a body in a million pieces costs no more than one in two. */
-  #gather(bytes: Buffer, from: number, to: number, ahead: number): void {
-    const size = this.#size + to - from;
-    if (size > this.#body.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(size * 2, 4096, size + Math.min(ahead, mostAhead)));
-      this.#body.copy(larger, 0, 0, this.#size);
-      this.#body = larger;
-    }
-    bytes.copy(this.#body, this.#size, from, to);
-    this.#size = size;
   }
 }
 

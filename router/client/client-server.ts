@@ -8,6 +8,9 @@ import { routerErrors } from '../router-errors.js';
 import { dateLine, errorAnswer, statusLine } from './answer-text.js';
 import type { Carrier, ClientRequest } from './carrier.js';
 import { type ConnectionLimits, type ConnectionOwner, H1Connection } from './h1-connection.js';
+import { H2Connection, type H2Owner } from './h2-connection.js';
+import type { ServingCertificate } from './serving-certificate.js';
+import { TlsDoor } from './tls-door.js';
 
 export interface ClientEvents {
   onRequest(request: ClientRequest, carrier: Carrier): void;
@@ -23,13 +26,14 @@ const lingerMs = 1000;
 /** Refused clients that may read why at one moment; more are closed without a word. */
 const mostLingering = 1000;
 
-/** Accepts clients, and keeps the time of their connections with one timer for all. */
-export class ClientServer implements ConnectionOwner {
+/** Accepts clients, in cleartext or over TLS, and keeps the time of their connections with one timer for all. */
+export class ClientServer implements ConnectionOwner, H2Owner {
   readonly limits: ConnectionLimits;
   readonly #events: ClientEvents;
   readonly #server: Server;
   readonly #gate: ConnectionGate;
-  readonly #open = new OpenList<H1Connection>();
+  readonly #open = new OpenList<H1Connection | H2Connection>();
+  readonly #door: TlsDoor | undefined;
   readonly #turnMs: number;
   readonly #most: number;
   #lingering = 0;
@@ -37,21 +41,23 @@ export class ClientServer implements ConnectionOwner {
   #stopping = false;
   #onEmpty: (() => void) | undefined;
 
-  constructor(limits: Limits, events: ClientEvents) {
+  constructor(limits: Limits, events: ClientEvents, certificate?: ServingCertificate) {
     this.limits = connectionLimits(limits);
     this.#events = events;
     this.#most = limits.connections;
     this.#gate = new ConnectionGate(limits.connectionsPerClient);
     this.#turnMs = Math.min(longestTurn, Math.max(shortestTurn, limits.requestMs / 4));
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#door = certificate && this.#openDoor(certificate);
   }
 
   get isStopping(): boolean {
     return this.#stopping;
   }
 
+  /** Open ones, and those in their handshake. */
   get connections(): number {
-    return this.#open.size;
+    return this.#open.size + (this.#door?.size ?? 0);
   }
 
   listen(address: Address): Promise<Address> {
@@ -62,13 +68,21 @@ export class ClientServer implements ConnectionOwner {
     this.#events.onRequest(connection, connection.answer);
   }
 
+  onRequestOf(request: ClientRequest, carrier: Carrier): void {
+    this.#events.onRequest(request, carrier);
+  }
+
   onRefused(error: TandemError): void {
     this.#events.onRefused(error);
   }
 
-  onClosed(connection: H1Connection): void {
+  onClosed(connection: H1Connection | H2Connection): void {
     this.#open.delete(connection);
-    if (this.#open.size > 0) return;
+    this.#whenEmpty();
+  }
+
+  #whenEmpty(): void {
+    if (this.connections > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#onEmpty?.();
@@ -78,12 +92,13 @@ export class ClientServer implements ConnectionOwner {
   beginStop(): void {
     this.#stopping = true;
     this.#server.close();
+    this.#door?.close();
     for (const connection of this.#open) connection.finish();
   }
 
   /** Resolves when every client has taken its answer and gone, which those who do not within the limit are made to. */
   async closed(limitMs: number): Promise<void> {
-    if (this.#open.size === 0) return;
+    if (this.connections === 0) return;
     const timer = setTimeout(() => {
       for (const connection of this.#open) connection.destroy();
     }, limitMs);
@@ -94,7 +109,7 @@ export class ClientServer implements ConnectionOwner {
   }
 
   #accept(socket: Socket): void {
-    if (this.#open.size >= this.#most) {
+    if (this.connections >= this.#most) {
       this.#turnAway(socket, routerErrors('overloaded', { has: `${this.#most} connections` }));
       return;
     }
@@ -102,13 +117,31 @@ export class ClientServer implements ConnectionOwner {
       this.#turnAway(socket, routerErrors('too-many-connections', {}));
       return;
     }
-    this.#open.add(new H1Connection(socket, this));
+    if (this.#door) this.#door.enter(socket);
+    else this.#add(new H1Connection(socket, this));
+  }
+
+  #openDoor(certificate: ServingCertificate): TlsDoor {
+    return new TlsDoor(certificate, this.limits.headMs, {
+      onSecure: (socket) => {
+        const isH2 = socket.alpnProtocol === 'h2';
+        this.#add(isH2 ? new H2Connection(socket, this) : new H1Connection(socket, this));
+      },
+      onFailed: () => this.#events.onRefused(routerErrors('no-handshake', {})),
+      onLeft: () => this.#whenEmpty(),
+    });
+  }
+
+  #add(connection: H1Connection | H2Connection): void {
+    this.#open.add(connection);
+    if (this.#stopping) connection.finish();
     this.#timer ??= setInterval(() => this.#checkTimes(), this.#turnMs);
   }
 
   #turnAway(socket: Socket, error: TandemError): void {
     this.#events.onRefused(error);
-    if (this.#lingering >= mostLingering) {
+    // Words would reach a client of TLS before its handshake.
+    if (this.#door || this.#lingering >= mostLingering) {
       socket.destroy();
       return;
     }

@@ -28,7 +28,8 @@ const requestLine = /^([A-Z-]{1,32}) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
 const versionless = /^[A-Z-]{1,32} \S+$/;
 const methods = new Set(METHODS);
 const absolute = /^https?:\/\/[^/?#]+/i;
-const mostFields = 1000;
+/** Header lines of one request. */
+export const mostFields = 1000;
 const lines = new FieldLines();
 
 /** What the fields say about connection and body. */
@@ -53,7 +54,6 @@ export function parseRequestHead(text: string): RequestHead {
   if (!match) throw badRequestLine(first);
   const [, method = '', target = '', major = '', minor = ''] = match;
   checkVersion(major, minor);
-  if (!methods.has(method)) throw illegal('the method is not known');
   const seen: Seen = { hosts: 0, length: undefined, coding: undefined, connection: undefined, expect: undefined };
   const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, seen);
   const isLatest = minor === '1';
@@ -69,7 +69,7 @@ export function parseRequestHead(text: string): RequestHead {
   };
 }
 
-const illegal = (why: string) => routerErrors('bad-http', { why });
+export const illegal = (why: string) => routerErrors('bad-http', { why });
 
 function badRequestLine(line: string): Error {
   if (versionless.test(line)) return routerErrors('bad-version', { version: '0.9' });
@@ -130,8 +130,13 @@ function checkHost(hosts: number, isLatest: boolean): void {
   if (hosts === 0 && isLatest) throw illegal('the Host header is missing');
 }
 
-/** An absolute target is served as its path (RFC 9112 3.2.2): which host it names says nothing here. */
-function targetOf(target: string, method: string): { target: string; path: string } {
+/**
+ * An absolute target is served as its path (RFC 9112 3.2.2): which host it names says nothing here.
+ *
+ * @throws TandemError that the client reads
+ */
+export function targetOf(target: string, method: string): Pick<RequestHead, 'target' | 'path'> {
+  if (!methods.has(method)) throw illegal('the method is not known');
   if (target.startsWith('/')) return split(target);
   if (method === 'CONNECT') throw routerErrors('no-tunnel', {});
   if (target === '*' && method === 'OPTIONS') return { target, path: target };
@@ -141,12 +146,12 @@ function targetOf(target: string, method: string): { target: string; path: strin
   return split(rest.startsWith('/') ? rest : `/${rest}`);
 }
 
-function split(target: string): { target: string; path: string } {
+function split(target: string): Pick<RequestHead, 'target' | 'path'> {
   const query = target.indexOf('?');
   return { target, path: query < 0 ? target : target.slice(0, query) };
 }
 
-const noBody: RequestFraming = { by: 'length', bytes: 0 };
+export const noBody: RequestFraming = { by: 'length', bytes: 0 };
 
 function framingOf({ coding, length }: Seen, isLatest: boolean): RequestFraming {
   if (coding === undefined) return length ? { by: 'length', bytes: length } : noBody;
@@ -163,7 +168,8 @@ function checkCoding(coding: string, isLatest: boolean): void {
   if (codings.length > 1) throw routerErrors('unknown-coding', facts);
 }
 
-function expectsContinue(expect: string | undefined): boolean {
+/** @throws bad-expectation */
+export function expectsContinue(expect: string | undefined): boolean {
   if (expect === undefined) return false;
   if (expect.toLowerCase() === '100-continue') return true;
   throw routerErrors('bad-expectation', { expect: expect.slice(0, 100) });

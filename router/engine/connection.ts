@@ -109,12 +109,17 @@ export class EngineConnection {
   #onHead(head: ResponseHead, rest: Buffer): void {
     if (head.status === 101) throw new ProtocolError('the engine wants to switch protocols');
     const isInterim = head.status < 200;
-    if (isInterim && ++this.#interims > mostInterims) throw new ProtocolError('too many interim answers');
-    if (!isInterim) this.#begin(head, rest.length > 0);
+    if (isInterim) this.#checkInterim(head);
+    else this.#begin(head, rest.length > 0);
     if (rest.length === 0) return;
     if (isInterim) this.#onHeadBytes(rest);
     else if (this.#exchange) this.#onBodyBytes(rest);
     else this.socket.destroy(); // more than the answer: nothing on this connection can be trusted
+  }
+
+  #checkInterim({ reusable }: ResponseHead): void {
+    if (!reusable) throw new ProtocolError('an interim answer that ends the connection');
+    if (++this.#interims > mostInterims) throw new ProtocolError('too many interim answers');
   }
 
   #begin(head: ResponseHead, more: boolean): void {

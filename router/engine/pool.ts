@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import { EngineConnection } from './connection.js';
+import { type EngineTrust, whyNoConnection } from './engine-trust.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { EngineFailure } from './failure.js';
 import type { ResponseHead } from './response-head.js';
@@ -17,7 +18,7 @@ export interface PoolOptions {
   readonly keepAliveMs: number;
   /** Free connections kept per engine. */
   readonly maxFree: number;
-  readonly tls?: Pick<ConnectionOptions, 'ca' | 'rejectUnauthorized'>;
+  readonly tls?: EngineTrust;
 }
 
 /** A request under way. */
@@ -247,7 +248,7 @@ class PooledCall implements Call, Exchange {
       } else if (result instanceof Error) {
         this.#end();
         const fault = result.message.startsWith('no connection within') ? 'timeout' : 'refused';
-        this.#exchange.onFailure(new EngineFailure('connect', fault, result.message, result));
+        this.#exchange.onFailure(new EngineFailure('connect', fault, whyNoConnection(result), result));
       } else {
         this.#send(result);
       }

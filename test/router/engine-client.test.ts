@@ -135,6 +135,11 @@ t.test('a call to an engine', async (t) => {
       { stage: 'head', fault: 'protocol' },
     ],
     [
+      'an interim answer of HTTP/1.0, which knows none',
+      ({ socket }) => void socket.write('HTTP/1.0 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'),
+      { stage: 'head', fault: 'protocol' },
+    ],
+    [
       'a body where none may be',
       ({ socket }) => void socket.write('HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'),
       { fault: 'protocol' },

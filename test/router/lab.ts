@@ -1,7 +1,7 @@
 /** A router over stores that a test fills, beside engines on their own loopback addresses: real sockets, no cluster. */
 import type { Test } from 'tap';
 import type { Limits } from '../../router/limits.js';
-import { startRouter } from '../../router/start.js';
+import { type RouterOptions, startRouter } from '../../router/start.js';
 import type { Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
 import type { ModelRoute, ModelServer } from '../../src/api/types.js';
@@ -104,12 +104,13 @@ export interface LabOptions {
   readonly server: ModelServer;
   readonly route?: ModelRoute;
   readonly limits?: Partial<Limits>;
+  readonly more?: Pick<RouterOptions, 'pool' | 'tls' | 'startTraces'>;
 }
 
 /** Starts a router over these objects; it stops with the test. */
 export async function routerLab(
   t: Test,
-  { pods, server, route = routeOf('tiny'), limits = {} }: LabOptions,
+  { pods, server, route = routeOf('tiny'), limits = {}, more = {} }: LabOptions,
 ): Promise<RouterLab> {
   const cluster = emptyCluster();
   cluster.pods.replaceAll(pods.map(podOf));
@@ -128,6 +129,7 @@ export async function routerLab(
       random: () => 0,
       limits: { avoidMs: 0, drainMs: 2000, deliverMs: 50, abandonedMs: 50, ...limits },
       accessLog: log.write,
+      ...more,
     },
     abort.signal,
   );

@@ -45,10 +45,14 @@ const stricter: readonly Stricter[] = [
     why: 'HTTP/0.9, also without saying so, and HTTP/2.0 in the syntax of 1.1',
   },
   { says: /a byte may not stand in a head/, shows: /[A-Z-]+ \S+\n/, why: 'HTTP/0.9 that ends with a line feed alone' },
-  { says: /start with a request line/, shows: /[A-Z-]+ +\S+ +/, why: 'spaces in the request line other than two' },
   {
-    says: /start with a method/,
-    shows: /(^|[^\r])\n|\r[^\n]/,
+    says: /start with a request line/,
+    shows: /[A-Z-]+ {2,}\S|\S {2,}HTTP\/| (ICE|RTSP)\/\d/,
+    why: 'spaces in the request line other than two, or a protocol that is not HTTP',
+  },
+  {
+    says: /start with a (method|request line)/,
+    shows: /(^|[^\r])\n|\r[^\n]|content-length: *\d+\r/i, // which may end a body between the halves of a line end
     why: 'a line end before the request that is half of one',
   },
   { says: /target .* is not a path/, shows: / [^/ ]\S* HTTP/, why: 'a target that is neither a path nor of http' },
