@@ -1,5 +1,5 @@
 import type { ModelServing } from '../../src/api/types.js';
-import { expandServing } from '../../src/core/expand/serving.js';
+import { expandGivenServing } from '../../src/core/expand/serving.js';
 import type { Reason } from '../../src/core/expand/types.js';
 import type { Decision } from '../decision.js';
 import { warningsOf } from '../messages.js';
@@ -11,7 +11,7 @@ import type { World } from '../world.js';
 export function mutateModelServing(request: ReviewRequest, world: World): Decision {
   const { object, skip } = objectUnder<ModelServing>(request);
   if (skip) return skip;
-  const { patch, reasons, warnings } = expandServing(object, world.profiles(), world.settings());
+  const { patch, reasons, warnings } = expandGivenServing(object, world.profiles(), world.settings());
   return { allowed: true, patch, warnings: warningsOf(warnings), injected: countByProfile(reasons) };
 }
 

@@ -1,6 +1,6 @@
 import type { Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
-import { expandPod } from '../../src/core/expand/pod.js';
+import { expandGivenPod } from '../../src/core/expand/pod.js';
 import { type Decision, pass } from '../decision.js';
 import { warningsOf } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
@@ -16,7 +16,7 @@ export async function mutatePod(request: ReviewRequest, world: World): Promise<D
   if (name === undefined) return pass('not a pod of a ModelServing');
   const serving = await world.findServing(namespace, name);
   const context = { profiles: world.profiles(), settings: world.settings(), serving };
-  const { patch, reasons, warnings } = expandPod(pod, context);
+  const { patch, reasons, warnings } = expandGivenPod(pod, context);
   return {
     allowed: true,
     patch,

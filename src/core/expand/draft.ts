@@ -7,6 +7,18 @@ type Container = Record<string | number, unknown>;
 interface Found {
   readonly value: Container;
   readonly path: string;
+  /** It is part of something that was added, so what is added to it is part of that operation. */
+  readonly own: boolean;
+}
+
+interface FoundList extends Omit<Found, 'value'> {
+  readonly value: unknown[];
+}
+
+interface Known<F> {
+  readonly place: Place;
+  readonly base: Found;
+  readonly found: F | undefined;
 }
 
 /**
@@ -16,13 +28,17 @@ interface Found {
 export class Draft {
   readonly object: Record<string, unknown>;
   readonly #operations: Operation[] = [];
-  readonly #own = new Set<unknown>();
+  readonly #added = new Set<unknown>();
   readonly #inFront = new Map<unknown, number>();
-  /** One template gets dozens of additions, so its place is looked up once. */
-  #base: { readonly place: Place; readonly found: Found } | undefined;
+  readonly #root: Found;
+  /** One template gets dozens of additions, and most steps add to one list: each is looked up once. */
+  #base: Known<Found> | undefined;
+  #list: Known<FoundList> | undefined;
 
-  constructor(original: object) {
-    this.object = copyJson(original) as Record<string, unknown>;
+  /** `given`: nobody else uses the object any more, so it grows itself. */
+  constructor(original: object, ownership: 'kept' | 'given' = 'kept') {
+    this.object = (ownership === 'given' ? original : copyJson(original)) as Record<string, unknown>;
+    this.#root = { value: this.object, path: '', own: false };
   }
 
   /** Operations in order of application. Their values are parts of `object`. */
@@ -53,7 +69,7 @@ export class Draft {
     const key = at && last !== undefined ? keyOf(at.value, last) : undefined;
     if (!at || key === undefined || !Object.hasOwn(at.value, key)) return false;
     at.value[key] = value;
-    if (!this.#own.has(at.value)) this.#operations.push({ op: 'replace', path: pointerTo(at.path, key), value });
+    if (!at.own) this.#operations.push({ op: 'replace', path: pointerTo(at.path, key), value });
     return true;
   }
 
@@ -68,64 +84,58 @@ export class Draft {
   }
 
   #entry(base: Found, { list: place, key, value, first }: Extract<Addition, { kind: 'entry' }>): boolean {
-    const list = this.#list(base, place);
+    const list = this.#listAt(base, place);
     if (!list) return false;
     const id = (value as Container)[key];
     for (const entry of list.value) if (isObject(entry) && entry[key] === id) return false;
-    const front = this.#inFront.get(list.value) ?? 0;
+    const front = first ? (this.#inFront.get(list.value) ?? 0) : 0;
     if (first) this.#inFront.set(list.value, front + 1);
     this.#insert(list, first ? front : list.value.length, value);
     return true;
   }
 
   #append(base: Found, place: Place, values: readonly string[]): boolean {
-    const list = this.#list(base, place);
+    const list = this.#listAt(base, place);
     if (!list || list.value.includes(values[0])) return false;
     for (const value of values) this.#insert(list, list.value.length, value);
     return true;
   }
 
-  #insert(list: { value: unknown[]; path: string }, index: number, value: unknown): void {
+  #insert(list: FoundList, index: number, value: unknown): void {
     const copy = this.#adopt(value);
     if (index === list.value.length) list.value.push(copy);
     else list.value.splice(index, 0, copy);
-    if (!this.#own.has(list.value))
-      this.#operations.push({ op: 'add', path: pointerTo(list.path, index), value: copy });
+    if (!list.own) this.#operations.push({ op: 'add', path: pointerTo(list.path, index), value: copy });
   }
 
   #put(parent: Found, key: string, value: unknown): void {
     const op = Object.hasOwn(parent.value, key) ? 'replace' : 'add';
     const copy = this.#adopt(value);
     parent.value[key] = copy;
-    if (!this.#own.has(parent.value)) this.#operations.push({ op, path: pointerTo(parent.path, key), value: copy });
+    if (!parent.own) this.#operations.push({ op, path: pointerTo(parent.path, key), value: copy });
   }
 
   /** A copy that later additions may grow without an operation of their own. */
   #adopt(value: unknown): unknown {
     if (typeof value !== 'object' || value === null) return value;
     const copy = copyJson(value);
-    this.#mark(copy);
+    this.#added.add(copy);
     return copy;
   }
 
-  #mark(part: object): void {
-    this.#own.add(part);
-    for (const key in part) {
-      const member = (part as Container)[key];
-      if (typeof member === 'object' && member !== null) this.#mark(member);
-    }
-  }
-
-  #list(base: Found, place: Place): { value: unknown[]; path: string } | undefined {
-    const at = this.#ensure(base, place, place.length, 0);
-    return at && Array.isArray(at.value) ? { value: at.value, path: at.path } : undefined;
-  }
-
   #baseAt(place: Place): Found | undefined {
-    if (this.#base?.place === place) return this.#base.found;
-    const found = this.#ensure({ value: this.object, path: '' }, place, place.length, '');
-    this.#base = found && { place, found };
-    return found;
+    if (this.#base?.place !== place) {
+      this.#base = { place, base: this.#root, found: this.#ensure(this.#root, place, place.length, '') };
+    }
+    return this.#base.found;
+  }
+
+  #listAt(base: Found, place: Place): FoundList | undefined {
+    if (this.#list?.place !== place || this.#list.base !== base) {
+      const found = this.#ensure(base, place, place.length, 0);
+      this.#list = { place, base, found: found && isList(found) ? found : undefined };
+    }
+    return this.#list.found;
   }
 
   /**
@@ -133,8 +143,8 @@ export class Draft {
    * holds.
    */
   #ensure(base: Found, place: Place, count: number, next: Segment | undefined): Found | undefined {
-    let at = base;
-    for (let index = 0; index < count; index += 1) {
+    let at: Found | undefined = base;
+    for (let index = 0; at && index < count; index += 1) {
       const key = keyOf(at.value, place[index] as Segment);
       if (key === undefined) return undefined;
       if (at.value[key] === undefined || at.value[key] === null) {
@@ -142,24 +152,29 @@ export class Draft {
         const holds = index + 1 < count ? place[index + 1] : next;
         this.#put(at, key, typeof holds === 'string' ? {} : []);
       }
-      const value = at.value[key];
-      if (typeof value !== 'object' || value === null) return undefined;
-      at = { value: value as Container, path: pointerTo(at.path, key) };
+      at = this.#inside(at, key);
     }
     return at;
   }
 
   #walk(place: Place): Found | undefined {
-    let at: Found = { value: this.object, path: '' };
+    let at: Found | undefined = this.#root;
     for (const segment of place) {
-      const key = keyOf(at.value, segment);
-      const value = key === undefined ? undefined : at.value[key];
-      if (key === undefined || typeof value !== 'object' || value === null) return undefined;
-      at = { value: value as Container, path: pointerTo(at.path, key) };
+      const key: string | number | undefined = at && keyOf(at.value, segment);
+      at = at && key !== undefined ? this.#inside(at, key) : undefined;
     }
     return at;
   }
+
+  #inside(at: Found, key: string | number): Found | undefined {
+    const value = at.value[key];
+    if (typeof value !== 'object' || value === null) return undefined;
+    const own = at.own || this.#added.has(value);
+    return { value: value as Container, path: own ? '' : pointerTo(at.path, key), own };
+  }
 }
+
+const isList = (found: { readonly value: unknown }): found is FoundList => Array.isArray(found.value);
 
 function keyOf(parent: Container, segment: Segment): string | number | undefined {
   if (typeof segment !== 'object') {

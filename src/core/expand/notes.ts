@@ -23,7 +23,7 @@ export function noteAdditions(draft: Draft, reasons: readonly Reason[], roles: r
   const anew = new Set(reasons.filter(writesContainer).map(({ role }) => role));
   const stays = (role: string, field: string) => !anew.has(role) || field === outsideTemplates;
   const noted = readNote(textAt(metadata['annotations'], key), roles, stays);
-  for (const { role, by, field } of reasons) note(noted, role, by, [field]);
+  for (const { role, by, field } of reasons) noteFor(noted, role, by).add(field);
   write(draft, ['metadata', 'annotations', key], fitted(noted));
 }
 
@@ -48,11 +48,23 @@ function write(draft: Draft, place: Place, value: string): void {
   draft.add([], { kind: 'field', place, value, by: 'tandem', because: 'the note' });
 }
 
-function note(noted: Noted, role: string, by: string, fields: readonly string[]): void {
-  const profiles = noted.get(role) ?? new Map<string, Set<string>>();
-  const known = profiles.get(by) ?? new Set();
-  for (const field of fields) known.add(field);
-  noted.set(role, profiles.set(by, known));
+function addAll(noted: Set<string>, fields: readonly string[]): void {
+  for (const field of fields) noted.add(field);
+}
+
+/** The fields that are noted for a role and a profile. */
+function noteFor(noted: Noted, role: string, by: string): Set<string> {
+  const profiles = member(noted, role, () => new Map<string, Set<string>>());
+  return member(profiles, by, () => new Set<string>());
+}
+
+/** The member of a map, made when it is not there. */
+function member<V>(map: Map<string, V>, key: string, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
 }
 
 /** What an annotation says was added to these roles; nothing where it only counts, or is somebody else's text. */
@@ -62,11 +74,12 @@ export function readNote(
   stays: (role: string, field: string) => boolean = () => true,
 ): Noted {
   const noted: Noted = new Map();
-  const parsed = Object.entries(parse(text ?? '{}'));
+  if (text === undefined) return noted;
+  const parsed = Object.entries(parse(text));
   for (const role of roles) {
     for (const [profile, fields] of parsed.flatMap(([names, profiles]) => fieldsOf(names, role, profiles))) {
       const kept = fields.filter((field) => stays(role, field));
-      if (kept.length > 0) note(noted, role, profile, kept);
+      if (kept.length > 0) addAll(noteFor(noted, role, profile), kept);
     }
   }
   return noted;
@@ -127,30 +140,40 @@ function joined(noted: Noted): Noted {
     }
   }
   const all: Noted = new Map();
-  for (const { by, field, roles } of owners.values()) note(all, roles.join(), by, [field]);
+  for (const { by, field, roles } of owners.values()) noteFor(all, roles.join(), by).add(field);
   return all;
 }
 
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
-const element = /^(.*)\[([^[\]]+)\]$/;
-
 /** Elements of one list share an entry: `env[A]` and `env[B]` become `env[A,B]`. */
 function fold(fields: readonly string[]): readonly string[] {
   const lists = new Map<string, string[]>();
   for (const field of fields) {
-    const [, list = field, name] = element.exec(field) ?? [];
-    lists.set(list, [...(lists.get(list) ?? []), ...(name === undefined ? [] : [name])]);
+    const open = elementAt(field);
+    const names = member(lists, open < 0 ? field : field.slice(0, open), () => []);
+    if (open >= 0) names.push(field.slice(open + 1, -1));
   }
-  return [...lists].flatMap(([list, names]) => {
-    const elements = names.length > 0 ? [`${list}[${names.join(',')}]`] : [];
-    return fields.includes(list) ? [list, ...elements] : elements;
-  });
+  const folded: string[] = [];
+  for (const [list, names] of lists) {
+    if (names.length === 0 || fields.includes(list)) folded.push(list);
+    if (names.length > 0) folded.push(`${list}[${names.join()}]`);
+  }
+  return folded;
+}
+
+/** Where the bracket of `list[name]` opens; -1 for a field that is no element of a list. */
+function elementAt(field: string): number {
+  if (!field.endsWith(']')) return -1;
+  const open = field.lastIndexOf('[');
+  return open < field.length - 2 && field.indexOf(']', open) === field.length - 1 ? open : -1;
 }
 
 /** The opposite of `fold`. */
 function unfold(folded: string): readonly string[] {
-  const [, list, names] = element.exec(folded) ?? [];
-  if (list === undefined || names === undefined) return [folded];
-  return names.split(',').map((name) => `${list}[${name}]`);
+  const open = elementAt(folded);
+  if (open < 0) return [folded];
+  const list = folded.slice(0, open);
+  const names = folded.slice(open + 1, -1).split(',');
+  return names.map((name) => `${list}[${name}]`);
 }

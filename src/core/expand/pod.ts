@@ -1,6 +1,7 @@
 import type { Pod } from '../../api/kube.js';
 import { labels, tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
+import { copyJson } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { isWorkerPod, readPod } from '../reading/pod.js';
 import { readServing } from '../reading/serving.js';
@@ -39,7 +40,10 @@ export interface ExpandedPod {
  * Completes a pod of a serving, whichever controller created it: identity labels for the router, the drain hook, the
  * scheduler that this installation has, and in mode `pods` all that the template would have got. Pure and idempotent.
  */
-export function expandPod(pod: Pod, given: PodContext): ExpandedPod {
+export const expandPod = (pod: Pod, given: PodContext): ExpandedPod => expandGivenPod(copyJson(pod), given);
+
+/** The same for a pod that the caller gives away: it is completed itself, not a copy of it. */
+export function expandGivenPod(pod: Pod, given: PodContext): ExpandedPod {
   const { serving } = given;
   const mode = serving ? modeOf(serving) : 'template';
   if (mode === 'off') return { object: pod, patch: [], reasons: [], warnings: [] };
@@ -64,7 +68,7 @@ interface Run {
 
 function runFor(pod: Pod, given: PodContext): Run {
   const role = pod.metadata?.labels?.[labels.role] ?? '';
-  const run: Run = { draft: new Draft(pod), role, context: given, reasons: [], warnings: [] };
+  const run: Run = { draft: new Draft(pod, 'given'), role, context: given, reasons: [], warnings: [] };
   if (!given.serving) return run;
   const { profiles, warnings } = pinnedProfiles(given.serving, given.profiles);
   // In mode `template` the user was told when the serving was applied.

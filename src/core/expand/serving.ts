@@ -1,5 +1,6 @@
 import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
+import { copyJson } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { readRoleAt, readServing } from '../reading/serving.js';
 import type { PodPlace, PodReading, RoleReading, ServingReading } from '../reading/types.js';
@@ -38,12 +39,20 @@ export function modeOf(serving: ModelServing): Mode {
  * Completes a serving from profiles: adds what is absent, with a reason, and never replaces what the user wrote.
  * Pure and idempotent. In mode `pods` only the pin is written, and `expandPod` does the rest; in mode `off` nothing.
  */
-export function expandServing(serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing {
+export const expandServing = (serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing =>
+  expandGivenServing(modeOf(serving) === 'template' ? copyJson(serving) : serving, current, settings);
+
+/** The same for an object that the caller gives away: in mode `template` it is completed itself, not a copy of it. */
+export function expandGivenServing(
+  serving: ModelServing,
+  current: Profiles,
+  settings: ExpandSettings,
+): ExpandedServing {
   const mode = modeOf(serving);
   const problems = [...modeProblems(serving), ...askedProblems(serving)];
   if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
   const { profiles, warnings } = pinnedProfiles(serving, current);
-  const whole = expandRoles(serving, profiles, settings);
+  const whole = expandRoles(mode === 'pods' ? copyJson(serving) : serving, profiles, settings);
   problems.push(...whole.problems);
   const draft = mode === 'pods' ? new Draft(serving) : whole.draft;
   const reasons = mode === 'pods' ? [] : whole.reasons;
@@ -59,7 +68,7 @@ export function expandServing(serving: ModelServing, current: Profiles, settings
 export function servingAsRun(serving: ModelServing, current: Profiles, settings: ExpandSettings): ModelServing {
   if (modeOf(serving) === 'off') return serving;
   const { profiles } = pinnedProfiles(serving, current);
-  return expandRoles(serving, profiles, settings).draft.object as unknown as ModelServing;
+  return expandRoles(copyJson(serving), profiles, settings).draft.object as unknown as ModelServing;
 }
 
 /** The same, read with the profiles that the serving is pinned to. */
@@ -90,8 +99,9 @@ interface ExpandedRoles {
   readonly roles: readonly RoleReading[];
 }
 
+/** Completes the roles of a serving that nobody else uses any more. */
 function expandRoles(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedRoles {
-  const draft = new Draft(serving);
+  const draft = new Draft(serving, 'given');
   const readDraft = () => readServing(draft.object as unknown as ModelServing, profiles).roles;
   const written = readDraft();
   const plan = planArguments(serving, written, profiles, settings);
