@@ -1,7 +1,7 @@
 /** PodGroups of Volcano (`scheduling.volcano.sh/v1beta1`), one per serving group; kthena-workload 2.5. */
 import { groupName, labels, volcano } from '../../api/names.js';
 import type { PodTemplate } from '../../api/types.js';
-import { ownerOf } from './children.js';
+import { ownerOf, withoutOurs } from './children.js';
 import type { Desired, Revision, RoleSpec } from './desired.js';
 import { withCounts } from './groups.js';
 import type { PodGroup } from './observed.js';
@@ -31,12 +31,21 @@ export function buildPodGroup(
     metadata: {
       name,
       namespace: desired.namespace,
-      labels: { [labels.name]: desired.name, [labels.groupName]: name },
+      labels: { ...sharedLabels(revision), [labels.name]: desired.name, [labels.groupName]: name },
       annotations: { [volcano.groupName]: name },
       ownerReferences: [owner],
     },
     spec: Object.fromEntries(spec),
   };
+}
+
+/** Labels that all pods of a group carry: MindCluster's scheduler plugin knows its jobs by one (pd-protocols B.1.2). */
+function sharedLabels({ roles }: Revision): Readonly<Record<string, string>> {
+  const templates = roles.flatMap(({ entryTemplate, workerTemplate, workers }) =>
+    workers > 0 ? [entryTemplate, workerTemplate] : [entryTemplate],
+  );
+  const [first = {}, ...others] = templates.map((template) => withoutOurs(template?.metadata?.labels));
+  return Object.fromEntries(Object.entries(first).filter(([key, value]) => others.every((own) => own[key] === value)));
 }
 
 /** The fields that the controller owns; an undefined one is cleared on update. The queue is left alone unless it is named. */

@@ -122,7 +122,7 @@ function podMetadata(
 
 const ourKeys: ReadonlySet<string> = new Set(Object.values(labels));
 
-const withoutOurs = (given: Readonly<Record<string, string>> = {}): Record<string, string> =>
+export const withoutOurs = (given: Readonly<Record<string, string>> = {}): Record<string, string> =>
   Object.fromEntries(Object.entries(given).filter(([key]) => !ourKeys.has(key)));
 
 const placeLabels = (slot: Slot): Record<string, string> => ({

@@ -183,6 +183,35 @@ t.test('labels in a template do not override the controller’s own', async (t) 
   t.equal(pod.metadata.annotations, undefined, 'without PodGroups there are no annotations of Volcano');
 });
 
+t.test('a PodGroup carries the labels that all its pods share: device platforms look for them there too', async (t) => {
+  const serving = recordedServing('multi');
+  const platform = { 'ring-controller.atlas': 'ascend-910b' };
+  const given = (own: (index: number) => object) => {
+    const roles = serving.spec.template.roles.map((role, index) => ({
+      ...role,
+      entryTemplate: { ...role.entryTemplate, metadata: { labels: { ...own(index) } } },
+      ...(role.workerTemplate && {
+        workerTemplate: { ...role.workerTemplate, metadata: { labels: { ...own(index) } } },
+      }),
+    }));
+    const desired = desiredOf({ ...serving, spec: { ...serving.spec, template: { ...serving.spec.template, roles } } });
+    return buildPodGroup(desired, 0, desired.revision, { subGroups: true }).metadata.labels;
+  };
+  const ours = { [labels.name]: 'multi', [labels.groupName]: 'multi-0' };
+  t.same(
+    given(() => ({ ...platform, [labels.name]: 'another' })),
+    { ...platform, ...ours },
+  );
+  t.same(
+    given((index) => (index === 0 ? platform : {})),
+    ours,
+  );
+  t.same(
+    given((index) => ({ app: `role-${index}` })),
+    ours,
+  );
+});
+
 t.test('adopted pods are rolled by the next real change, one group at a time', async (t) => {
   const stored = recordedServing('multi');
   const roles = stored.spec.template.roles.map((role) =>
