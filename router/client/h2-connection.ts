@@ -23,7 +23,7 @@ const streamWindow = 1024 * 1024;
 const connectionWindow = 8 * 1024 * 1024;
 /** Megabytes that Node keeps for one connection before it refuses streams. */
 const mostMemory = 64;
-const { NGHTTP2_FLAG_END_STREAM } = constants;
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR } = constants;
 
 /** One client's connection that speaks HTTP/2, through Node's own session. */
 export class H2Connection implements Placed {
@@ -58,7 +58,7 @@ export class H2Connection implements Placed {
     const { headMs, keepAliveMs, slowClientMs } = this.#owner.limits;
     const limit = this.#session.closed ? slowClientMs : this.#isFresh ? headMs : keepAliveMs;
     if (limit === 0 || now - this.#since < limit) return;
-    if (this.#session.closed) this.#session.destroy();
+    if (this.#session.closed) this.destroy();
     else this.finish();
   }
 
@@ -69,7 +69,7 @@ export class H2Connection implements Placed {
   }
 
   destroy(): void {
-    this.#session.destroy();
+    this.#session.destroy(undefined, NGHTTP2_INTERNAL_ERROR);
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {

@@ -63,7 +63,7 @@ function refuseLength(): never {
 
 function legalField(name: string, value: string): Field {
   const field = lines.read(`${name}: ${value}`);
-  if (!field) throw illegal(`header ${name.slice(0, 100)} is not legal`);
+  if (field?.lower !== name) throw illegal(`header ${name.slice(0, 100)} is not legal`);
   return field;
 }
 

@@ -6,7 +6,7 @@ import { Gathered } from './gathered.js';
 import { h2Headers } from './h2-head.js';
 import type { RequestHead } from './request-head.js';
 
-const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_CANCEL } = constants;
+const { NGHTTP2_NO_ERROR } = constants;
 
 export interface StreamLimits {
   /** Milliseconds from the request's head to the end of its body. */
@@ -73,7 +73,7 @@ export class H2Stream implements ClientRequest, Carrier {
     const { requestMs, slowClientMs } = this.#limits;
     const passed = now - this.#since;
     if (this.#reading && requestMs > 0 && passed >= requestMs) this.#failBody(routerErrors('request-timeout', {}));
-    else if (this.#answered && slowClientMs > 0 && passed >= slowClientMs) this.#stream.close(NGHTTP2_CANCEL);
+    else if (this.#answered && slowClientMs > 0 && passed >= slowClientMs) this.cut();
   }
 
   sendContinue(): void {
@@ -117,7 +117,8 @@ export class H2Stream implements ClientRequest, Carrier {
 
   cut(): void {
     this.#answered = true;
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    // `close` would end the body before the reset, and the client could take it for whole.
+    this.#stream.destroy(new Error('the answer is broken off'));
   }
 
   get #isOpen(): boolean {
