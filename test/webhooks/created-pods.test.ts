@@ -10,18 +10,21 @@ import { labels } from '../../src/api/names.js';
 import { modelServings } from '../../src/api/resources.js';
 import type { ModelServing } from '../../src/api/types.js';
 import { startController } from '../../src/controller/start.js';
+import { expandServing } from '../../src/core/expand/serving.js';
 import { defaultExpandSettings } from '../../src/core/expand/types.js';
 import { readPod } from '../../src/core/reading/pod.js';
+import { readServing } from '../../src/core/reading/serving.js';
 import type { RawObject } from '../../src/kube/client.js';
 import { pods } from '../../src/kube/resources.js';
 import { loadProfiles } from '../../src/settings/profiles.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
-import { recipes, settingsOf, terseOf } from '../core/expand/recipe-table.js';
+import { type Recipe, recipes, settingsOf, terseOf } from '../core/expand/recipe-table.js';
 import { type ApiServer, eventually, needsControlPlane, sample, startAdmission, startApiServer } from './admission.js';
 
 type Stored = ModelServing & RawObject;
 type StoredPod = Pod & RawObject;
+const profiles = await loadProfiles();
 const where = { namespace: 'default' };
 
 t.setTimeout(300_000);
@@ -33,9 +36,9 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
   await controller.ready;
 
   await t.test('of every recipe are the same in both modes', async (t) => {
-    const names = Object.keys(recipes).filter((name) => settingsOf(recipes[name] as never) === defaultExpandSettings);
-    for (const name of names) {
-      const { metadata, spec } = terseOf(recipes[name] as never);
+    const usual = Object.entries(recipes).filter(([, recipe]) => settingsOf(recipe) === defaultExpandSettings);
+    for (const [name, recipe] of usual) {
+      const { metadata, spec } = terseOf(recipe);
       const made = await Promise.all(
         ['template', 'pods'].map(async (mode) => {
           const own = `${name}-${mode[0]}`;
@@ -43,9 +46,15 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
           return podsOf(t, api, own);
         }),
       );
-      const [whole = [], alone = []] = await Promise.all(made.map(facts));
+      const [whole = [], alone = []] = made.map(facts);
       t.ok(whole.length >= 2, `${name} has pods`);
       t.strictSame(whole, alone, name);
+      for (const template of templatesOf(recipe)) {
+        t.ok(
+          whole.some((pod) => template.every((line) => pod.lines.includes(line))),
+          `${name}: what the golden file says`,
+        );
+      }
       for (const mode of ['t', 'p']) await client.delete(modelServings, { ...where, name: `${name}-${mode}` });
     }
   });
@@ -62,7 +71,7 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
           'tandem.dev/kv-fingerprint': /^[0-9a-f]{16}$/,
           [labels.entry]: 'true',
         });
-        const { container } = readPod(pod, await loadProfiles()) ?? {};
+        const { container } = readPod(pod, profiles) ?? {};
         t.ok(container?.lifecycle?.preStop, `${name} drains`);
         t.ok(container?.startupProbe, `${name} may load as long as it takes`);
         t.not(pod.spec.schedulerName, 'volcano', 'the scheduler is one that exists');
@@ -70,6 +79,20 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
     }
   });
 });
+
+/** Of each template of a recipe, as its golden file has it: image, arguments, environment. */
+function templatesOf(recipe: Recipe): readonly (readonly string[])[] {
+  const { object } = expandServing(terseOf(recipe), profiles, defaultExpandSettings);
+  return readServing(object, profiles).roles.flatMap(({ pod, worker }) =>
+    [pod, worker].flatMap((one) => (one ? [linesOf(one.container)] : [])),
+  );
+}
+
+const linesOf = ({ image, command = [], args = [], env = [] }: Container): readonly string[] => [
+  `image ${image}`,
+  `program ${[...command, ...args].join(' ')}`,
+  ...env.map(({ name, value, valueFrom }) => `${name}=${value ?? `<${valueFrom?.fieldRef?.fieldPath}>`}`),
+];
 
 async function create({ client }: ApiServer, name: string, annotations: object, spec: ModelServing['spec']) {
   const metadata = { name, ...where, annotations };
@@ -102,8 +125,7 @@ function envOf(container: Container | undefined): readonly string[] {
 }
 
 /** What engines and router read of pods, without what names the serving. */
-async function facts(all: readonly StoredPod[]): Promise<readonly object[]> {
-  const profiles = await loadProfiles();
+function facts(all: readonly StoredPod[]) {
   return all.map((pod) => {
     const { container, connector } = readPod(pod, profiles) ?? {};
     const { name, image, command, args, resources, ports, securityContext, lifecycle } = container ?? ({} as Container);
@@ -122,6 +144,11 @@ async function facts(all: readonly StoredPod[]): Promise<readonly object[]> {
       dnsPolicy: pod.spec.dnsPolicy,
       grace: pod.spec.terminationGracePeriodSeconds,
       connector: connector?.name,
+      lines: container
+        ? linesOf(container)
+            .filter((line) => !line.startsWith('ENTRY_ADDRESS='))
+            .sort()
+        : [],
     };
   });
 }
