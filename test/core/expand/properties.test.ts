@@ -9,6 +9,7 @@ import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { type Operation, defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
+import { type Recipe, recipes, terseOf } from './recipe-table.js';
 import { packagedProfiles, sampleNames, sampleServing } from './samples.js';
 
 const profiles = packagedProfiles();
@@ -17,14 +18,28 @@ const { apply_patch: applyOther } = createRequire(import.meta.url)('jsonpatch') 
 };
 const expand = (serving: ModelServing) => expandServing(serving, profiles, settings);
 
+/** Samples, and recipes that exercise what samples do not: the host network, several pods, a store, a card. */
+const starts: Readonly<Record<string, () => ModelServing>> = {
+  ...Object.fromEntries(sampleNames.map((name) => [name, () => sampleServing(name)])),
+  ...Object.fromEntries(
+    [
+      'vllm-ascend-host-network',
+      'sglang-pods',
+      'vllm-ascend-mooncake-v1-store',
+      'vllm-lmcache-pd',
+      'vllm-nixl-rdma',
+    ].map((name) => [name, () => terseOf(recipes[name] as Recipe)]),
+  ),
+};
+
 /** A sample with any members and list entries taken out, or made odd, below its roles. */
 const serving = fc
   .record({
-    name: fc.constantFrom(...sampleNames),
+    name: fc.constantFrom(...Object.keys(starts)),
     cuts: fc.array(fc.record({ at: fc.nat(400), odd: fc.boolean(), value: odd() }), { maxLength: 8 }),
   })
   .map(({ name, cuts }) => {
-    const object = structuredClone(sampleServing(name));
+    const object = structuredClone(starts[name]?.() as ModelServing);
     for (const { at, odd, value } of cuts)
       cut(object.spec.template.roles, at, odd ? { value: structuredClone(value) } : undefined);
     return object;
