@@ -24,6 +24,12 @@ export const cliErrors = table({
     says: (m: { value: string }) =>
       `--service "${m.value}" is not NAMESPACE/NAME; write for example tandem-system/tandem-webhook`,
   },
+  'half-tls': {
+    status: 400,
+    retryable: false,
+    says: (_: Record<string, never>) =>
+      'TLS with clients needs a certificate and its key; give both --tls-cert FILE and --tls-key FILE',
+  },
   'bad-injection': {
     status: 400,
     retryable: false,

@@ -6,6 +6,7 @@ import { logLevels } from '../telemetry/log.js';
 import { applyConfigFile } from './config-file.js';
 import { reportFailure } from './failure.js';
 import { limitOptions } from './limit-options.js';
+import { tlsOptions } from './tls-options.js';
 
 const kubeconfig = () =>
   new Option('--kubeconfig <file>', 'cluster to talk to (else KUBECONFIG, else in-cluster, else ~/.kube/config)');
@@ -203,7 +204,7 @@ function addRouter(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/router.js')));
-  for (const option of limitOptions()) command.addOption(option);
+  for (const option of [...tlsOptions(), ...limitOptions()]) command.addOption(option);
 }
 
 function addAll(root: Command): void {
@@ -228,7 +229,7 @@ function addAll(root: Command): void {
     .addOption(config())
     .addOption(logLevel())
     .action(lazy(() => import('./commands/all.js')));
-  for (const option of limitOptions()) command.addOption(option);
+  for (const option of [...tlsOptions(), ...limitOptions()]) command.addOption(option);
 }
 
 function addQuestions(root: Command): void {

@@ -23,6 +23,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { writeWholeLines } from '../telemetry/whole-lines.js';
 import { cliErrors } from './errors.js';
 import { profileHistoryInCluster } from './profile-history.js';
+import { type TlsFlags, tlsOf } from './tls-options.js';
 
 interface Common {
   /** HOST:PORT. */
@@ -142,7 +143,7 @@ export function extenderPart(options: ExtenderPartOptions, signal: AbortSignal):
   });
 }
 
-export interface RouterPartOptions extends Common {
+export interface RouterPartOptions extends Common, TlsFlags {
   readonly source: { readonly client: KubeClient } | { readonly objects: string };
   readonly metricsListen?: string;
   readonly profiles?: string;
@@ -160,6 +161,7 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
     return startRouter(
       {
         ...stores,
+        ...(await tlsOf(options)),
         profiles: await loadProfiles(options.profiles),
         listen: parseAddress(options.listen),
         ...(options.metricsListen !== undefined && { metricsListen: parseAddress(options.metricsListen) }),

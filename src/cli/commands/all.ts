@@ -3,8 +3,9 @@ import { openCluster } from '../cluster.js';
 import { limitsOf } from '../limit-options.js';
 import { controllerPart, extenderPart, routerPart, webhookPart } from '../parts.js';
 import { announce, serve } from '../serve.js';
+import { schemeOf, type TlsFlags } from '../tls-options.js';
 
-export interface Options {
+export interface Options extends TlsFlags {
   readonly webhookListen: string;
   readonly controllerListen: string;
   readonly extenderListen: string;
@@ -45,7 +46,7 @@ export function run(options: Options): Promise<number> {
     const extender = await extenderPart({ source: { client }, listen: options.extenderListen, logLevel }, signal);
     announce('extender', extender);
     const router = await routerPart({ ...rest, source: { client }, limits }, signal);
-    announce('router', router);
+    announce('router', router, schemeOf(options));
     return [webhook, controller, extender, router];
   });
 }

@@ -6,9 +6,10 @@ import { openCluster } from '../cluster.js';
 import { limitsOf } from '../limit-options.js';
 import { routerPart } from '../parts.js';
 import { announce, serve } from '../serve.js';
+import { schemeOf, type TlsFlags } from '../tls-options.js';
 import { workerCount } from '../workers/count.js';
 
-export interface Options {
+export interface Options extends TlsFlags {
   readonly listen: string;
   readonly metricsListen: string;
   /** Processes: a number, or auto. */
@@ -31,7 +32,7 @@ function runAlone(options: Options, limits: Limits): Promise<number> {
     const source = await sourceOf(options, signal);
     const { workers: _, ...own } = options;
     const running = await routerPart({ ...own, source, limits }, signal);
-    announce('router', running);
+    announce('router', running, schemeOf(options));
     return [running];
   });
 }
@@ -45,7 +46,7 @@ async function runCrew(options: Options, limits: Limits, count: number): Promise
     const logger = createLogger('router', options.logLevel);
     const metricsListen = parseAddress(options.metricsListen);
     const running = await startWorkers({ count, metricsListen, drainMs: limits.drainMs, logger }, signal);
-    announce('router', running);
+    announce('router', running, schemeOf(options));
     return [running];
   });
 }
