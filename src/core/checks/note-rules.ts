@@ -1,7 +1,7 @@
 import { tandemKeys } from '../../api/names.js';
 import { isObject } from '../../base/json.js';
 import { readNote } from '../expand/notes.js';
-import { objectAt } from '../reading/shape.js';
+import { listAt, objectAt } from '../reading/shape.js';
 import type { RoleReading } from '../reading/types.js';
 import { finding } from './finding.js';
 import { servingRule } from './subject.js';
@@ -25,7 +25,7 @@ export const terseFormIsWhole = servingRule({
           yield finding(`${role.path}.${at}`, {
             saw: `no ${field}`,
             want: 'what the terse form wrote',
-            fix: 'put it back, or remove the container and all of it is written anew',
+            fix: 'put it back, or empty the templates of the role and all of it is written anew',
           });
         }
       }
@@ -46,7 +46,8 @@ const container = /^containers\[[^\]]*\]$/;
 function missingFields(noted: Noted | undefined, template: unknown): readonly string[] {
   const fields = [...(noted?.values() ?? [])].flatMap((set) => [...set]);
   const made = fields.find((field) => container.test(field));
-  if (made === undefined || !isThere(made, template)) return [];
+  if (made === undefined) return [];
+  if (!isThere(made, template)) return listAt(objectAt(template, 'spec'), 'containers').length === 0 ? [made] : [];
   return fields.filter((field) => field !== 'workerReplicas' && !isThere(field, template));
 }
 

@@ -9,6 +9,7 @@ import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { resolvePlace } from '../../../src/core/expand/spell.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
+import { type Recipe, recipes, terseOf } from './recipe-table.js';
 import { packagedProfiles, sampleNames, sampleServing, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();
@@ -27,6 +28,11 @@ const several = (): ModelServing =>
 const samples: Readonly<Record<string, () => ModelServing>> = {
   ...Object.fromEntries(sampleNames.map((name) => [name, () => sampleServing(name)])),
   'roles of several pods': several,
+  ...Object.fromEntries(
+    ['sglang-pods', 'vllm-ascend-mooncake-v1-store', 'vllm-lmcache-pd', 'vllm-nixl-rdma', 'vllm-nixl-host-network'].map(
+      (name) => [name, () => terseOf(recipes[name] as Recipe)],
+    ),
+  ),
 };
 const sample = fc.constantFrom(...Object.keys(samples)).map((name) => samples[name]?.() as ModelServing);
 
