@@ -9,7 +9,7 @@ import { unknownModel } from './model-list.js';
 import { intrusions, promptOf, scanRequest } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
-import type { SplicedBody } from './spliced-body.js';
+import { type SplicedBody, set } from './spliced-body.js';
 
 export interface Accepting {
   readonly room: Room;
@@ -34,7 +34,7 @@ export function acceptJob(
     model,
     answer,
     head: new LegHead(head, id, room),
-    body: forEngines(room, body, view, target),
+    body: forEngines(room, body, view, target.isLora ? undefined : model),
     view,
     streaming: body.text('stream')?.toString() === 'true',
     promptBytes: prompt.length,
@@ -67,15 +67,18 @@ function viewOf(directory: Directory, { namespace, modelServer }: Target): Serve
   return view;
 }
 
-/** What every leg changes: the engine's own name of the model, and nothing that only a router may say. */
-function forEngines(room: Room, body: SplicedBody, view: ServerView, { isLora }: Target): SplicedBody {
+/**
+ * What every leg changes: the engine's own name of the model, where the client did not name an adapter (`asked` is then
+ * undefined), and nothing that only a router may say.
+ */
+function forEngines(room: Room, body: SplicedBody, view: ServerView, asked: string | undefined): SplicedBody {
   const strip = intrusions(body);
-  const keys = Object.keys(strip);
-  if (keys.length > 0) {
+  if (strip.length > 0) {
+    const keys = strip.map(({ key }) => key).join(', ');
     room.metrics.repair('client-params');
-    room.warn(`client-params ${view.name}`, `clients send ${keys.join(', ')}, which only a router may; it is left out`);
+    room.warn(`client-params ${view.name}`, `clients send ${keys}, which only a router may; it is left out`);
   }
   const { model } = view.server.spec;
-  const rename = model !== undefined && !isLora && body.value('model') !== model;
-  return body.with(rename ? { ...strip, model } : strip);
+  const rename = model !== undefined && asked !== undefined && asked !== model;
+  return body.with(rename ? [...strip, set('model', model)] : strip);
 }

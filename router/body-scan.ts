@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonCursor, JsonError } from './json-cursor.js';
+import type { WantedKeys } from './wanted-keys.js';
 
 export { JsonError } from './json-cursor.js';
 
@@ -37,13 +38,13 @@ const maxOccurrences = 64;
  *
  * @throws JsonError with the byte position
  */
-export function scanObject(bytes: Buffer, wants: (key: string) => boolean): Scan {
+export function scanObject(bytes: Buffer, wanted: WantedKeys): Scan {
   const cursor = new JsonCursor(bytes);
   cursor.skipSpace();
   if (cursor.next() !== 0x7b) throw new JsonError(cursor.at, 'the body must be a JSON object, starting with {');
   cursor.at += 1;
   cursor.skipSpace();
-  const found = cursor.next() === 0x7d ? { members: [], count: 0 } : scanMembers(cursor, wants);
+  const found = cursor.next() === 0x7d ? { members: [], count: 0 } : scanMembers(cursor, wanted);
   const close = cursor.at;
   cursor.at += 1;
   cursor.skipSpace();
@@ -52,20 +53,20 @@ export function scanObject(bytes: Buffer, wants: (key: string) => boolean): Scan
   return { bytes, ...found, close };
 }
 
-function scanMembers(cursor: JsonCursor, wants: (key: string) => boolean): { members: Member[]; count: number } {
+function scanMembers(cursor: JsonCursor, wanted: WantedKeys): { members: Member[]; count: number } {
   const members: Member[] = [];
   let count = 0;
   let commaBefore = -1;
   for (;;) {
     const start = cursor.at;
-    const key = cursor.key();
+    const key = cursor.key(wanted);
     const valueStart = cursor.at;
     cursor.skipValue();
     const end = cursor.at;
     cursor.skipSpace();
     const more = cursor.next() === 0x2c;
     count += 1;
-    if (key !== undefined && wants(key)) {
+    if (key !== undefined) {
       members.push({ key, start, valueStart, end, commaBefore, commaAfter: more ? cursor.at : -1 });
       if (members.length > maxOccurrences)
         throw new JsonError(start, `member ${JSON.stringify(key)} is given too often`);

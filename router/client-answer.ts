@@ -1,6 +1,7 @@
 import type { TandemError } from '../src/base/errors.js';
 import { dateLine, errorAnswer } from './client/answer-text.js';
 import type { Carrier, CarrierListener } from './client/carrier.js';
+import { copyOf } from './collect.js';
 import type { ResponseHead } from './engine/response-head.js';
 import { openaiError } from './openai-error.js';
 
@@ -179,5 +180,5 @@ function lineEnds(bytes: Buffer, from: number, to: number, before: number): numb
 
 /** The bytes themselves may change as soon as this returns. */
 function piece(bytes: Buffer, from: number, to: number): Buffer | string {
-  return to - from <= textUpTo ? bytes.toString('latin1', from, to) : Buffer.from(bytes.subarray(from, to));
+  return to - from <= textUpTo ? bytes.toString('latin1', from, to) : copyOf(bytes, from, to);
 }

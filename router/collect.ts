@@ -12,6 +12,13 @@ export interface EngineAnswer {
   readonly body: Buffer;
 }
 
+/** Of its own, where the bytes themselves are only lent. */
+export function copyOf(bytes: Buffer, from: number, to: number): Buffer {
+  const copy = Buffer.allocUnsafe(to - from);
+  bytes.copy(copy, 0, from, to);
+  return copy;
+}
+
 /** Holds back a response until it is whole, and tells its owner how it ended, once. */
 export class Collector implements Exchange {
   /** The engine has begun to answer. */
@@ -36,7 +43,7 @@ export class Collector implements Exchange {
 
   onBody(bytes: Buffer, from: number, to: number): void {
     this.#size += to - from;
-    if (this.#size <= this.#limit) this.#parts.push(Buffer.from(bytes.subarray(from, to)));
+    if (this.#size <= this.#limit) this.#parts.push(copyOf(bytes, from, to));
     else this.#finish(new EngineFailure('body', 'protocol', `the answer is larger than ${this.#limit} bytes`));
   }
 

@@ -83,18 +83,20 @@ export class Handler {
     const startedAt = performance.now();
     const open: Open = { request, head, answer, id, startedAt, job: undefined, error: undefined, bytesIn: 0, at: 0 };
     this.#open.add(open);
-    this.#toItsEnd(open).catch((error: unknown) =>
-      this.#options.logger.error({ err: error }, 'a request could not be accounted for'),
-    );
+    void this.#toItsEnd(open);
   }
 
+  /** Never rejects: what fails is answered, and what fails then is logged. */
   async #toItsEnd(open: Open): Promise<void> {
     try {
       if (!this.#answersItself(open)) open.error = await this.#serve(open);
     } catch (error) {
       this.#failed(open, error);
-    } finally {
+    }
+    try {
       this.#close(open);
+    } catch (error) {
+      this.#options.logger.error({ err: error }, 'a request could not be accounted for');
     }
   }
 

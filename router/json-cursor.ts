@@ -1,3 +1,5 @@
+import type { WantedKeys } from './wanted-keys.js';
+
 /** Illegal JSON, with the byte where it shows. */
 export class JsonError extends Error {
   override readonly name = 'JsonError';
@@ -17,7 +19,7 @@ const closeBrace = 0x7d;
 const closeBracket = 0x5d;
 const comma = 0x2c;
 
-/** Longest key that is decoded: no member that anyone asks for has a longer name. */
+/** Longest key with escapes that is decoded: no member that anyone asks for has a longer name. */
 const longestKey = 64;
 
 /** Bytes that end a run of plain string content: quote, backslash, control characters. */
@@ -68,17 +70,15 @@ export class JsonCursor {
     this.at = at;
   }
 
-  /** Reads `"key" :` and stands at the value. A key too long to be wanted is undefined. */
-  key(): string | undefined {
+  /** Reads `"key" :` and stands at the value. Undefined for a key that is not wanted. */
+  key(wanted: WantedKeys): string | undefined {
     const start = this.at;
     const escaped = this.#skipKey();
     const end = this.#keyEnd;
-    if (escaped) {
-      // Six bytes may spell one character.
-      if (end - start > longestKey * 6) return undefined;
-      return JSON.parse(this.#bytes.toString('utf8', start, end)) as string;
-    }
-    return end - start > longestKey ? undefined : this.#bytes.toString('latin1', start + 1, end - 1);
+    if (!escaped) return wanted.in(this.#bytes, start + 1, end - 1);
+    // Six bytes may spell one character.
+    if (end - start > longestKey * 6) return undefined;
+    return wanted.named(JSON.parse(this.#bytes.toString('utf8', start, end)) as string);
   }
 
   /** Skips `"key" :` without reading it; true when it holds an escape. */

@@ -94,7 +94,7 @@ function handOver(
     leg: 'decode',
     endpoint: pair.decode,
     body: dialect.decode(request, handover),
-    again: dialect.reads.length === 0,
+    again: !dialect.linksLegs,
     graceMs: mustDeliver ? graceMs : undefined,
   });
 }

@@ -109,7 +109,7 @@ class Leaving {
 function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
   if (answer.status >= 300) return { kind: 'answered', answer };
   try {
-    const body = SplicedBody.scan(answer.body, (key) => dialect.reads.includes(key));
+    const body = SplicedBody.scan(answer.body, dialect.reads);
     const handover = dialect.handover(body, pair);
     return 'missing' in handover ? { kind: 'no-handover', why: handover.missing } : { kind: 'handover', handover };
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { TandemError } from '../src/base/errors.js';
 import { AnswerWatch } from './answer-watch.js';
 import type { ClientAnswer } from './client-answer.js';
-import type { EngineAnswer } from './collect.js';
+import { copyOf, type EngineAnswer } from './collect.js';
 import type { Exchange } from './engine/exchange.js';
 import type { EngineFailure } from './engine/failure.js';
 import type { Call } from './engine/pool.js';
@@ -84,7 +84,7 @@ export class Relay implements Exchange {
     if (this.#over) return;
     this.firstAt ??= performance.now();
     if (!this.#holds) this.#forward(bytes, from, to, framedFrom, framedTo);
-    else this.#hold(Buffer.from(bytes.subarray(framedFrom, framedTo)), from - framedFrom, to - framedFrom);
+    else this.#hold(copyOf(bytes, framedFrom, framedTo), from - framedFrom, to - framedFrom);
   }
 
   onEnd(): void {
@@ -178,6 +178,6 @@ export class Relay implements Exchange {
 
 function joined(held: readonly Piece[]): Buffer {
   const [first] = held;
-  if (held.length === 1 && first) return first.bytes.subarray(first.from, first.to);
+  if (held.length === 1 && first && first.to === first.bytes.length && first.from === 0) return first.bytes;
   return Buffer.concat(held.map(({ bytes, from, to }) => bytes.subarray(from, to)));
 }

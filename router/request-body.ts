@@ -2,9 +2,11 @@ import { headerOf, type RequestHead } from './client/request-head.js';
 import { routerOnly, routerOnlyPrefix } from './dialects/dialect.js';
 import { JsonError } from './json-cursor.js';
 import { routerErrors } from './router-errors.js';
-import { drop, type Edits, SplicedBody } from './spliced-body.js';
+import { type Edits, leaveOut, SplicedBody } from './spliced-body.js';
+import { WantedKeys } from './wanted-keys.js';
 
-const readHere = new Set([
+const readHere = new WantedKeys(
+  [
   'model',
   'stream',
   'stream_options',
@@ -21,9 +23,11 @@ const readHere = new Set([
   'messages',
   'input',
   ...routerOnly,
-]);
+  ],
+  routerOnlyPrefix,
+);
 const isRouterOnly = (key: string): boolean =>
-  (routerOnly as readonly string[]).includes(key) || key.startsWith(routerOnlyPrefix);
+  routerOnly.includes(key) || key.startsWith(routerOnlyPrefix);
 
 /** @throws the error for a client that says beforehand that its body is too large */
 export function checkDeclared({ framing }: RequestHead, limit: number): void {
@@ -43,7 +47,7 @@ export function checkContentType(head: RequestHead): void {
 /** @throws the error a client reads when the body is not one JSON object */
 export function scanRequest(bytes: Buffer): SplicedBody {
   try {
-    return SplicedBody.scan(bytes, (key) => readHere.has(key) || key.startsWith(routerOnlyPrefix));
+    return SplicedBody.scan(bytes, readHere);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw routerErrors('bad-json', { position: error.position, why: error.message }, error);
@@ -52,12 +56,7 @@ export function scanRequest(bytes: Buffer): SplicedBody {
 
 /** Members of the client's body that only a router may write, each to be left out. */
 export function intrusions(body: SplicedBody): Edits {
-  return Object.fromEntries(
-    body
-      .keys()
-      .filter(isRouterOnly)
-      .map((key) => [key, drop]),
-  );
+  return body.keysWhere(isRouterOnly).map(leaveOut);
 }
 
 /** The prompt as the client wrote it: what prefix affinity compares. */

@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http';
-import { type Field, FieldLines, lengthIn, listed } from '../http/field-lines.js';
+import { type Field, FieldLines, listed } from '../http/field-lines.js';
 import { routerErrors } from '../router-errors.js';
 
 /** How the end of a request body is told. Requests without a body have a length of 0. */
@@ -92,24 +92,22 @@ function readFields(text: string, from: number, seen: Seen): readonly Field[] {
     const field = lines.read(line);
     if (!field) throw illegal(`header line ${fields.length + 1} is not legal`);
     if (fields.length >= mostFields) throw routerErrors('too-many-headers', { most: mostFields });
-    note(seen, field, line);
+    note(seen, field);
     fields.push(field);
     at += line.length + 2;
   }
   return fields;
 }
 
-function note(seen: Seen, { lower, value }: Field, line: string): void {
+function note(seen: Seen, { lower, value, length }: Field): void {
   switch (lower) {
     case 'host':
       seen.hosts += 1;
       break;
-    case 'content-length': {
-      const length = lengthIn(line);
+    case 'content-length':
       if (length === undefined || seen.length !== undefined) throw illegal('content-length is not one number');
       seen.length = length;
       break;
-    }
     case 'transfer-encoding':
       seen.coding = joined(seen.coding, value);
       break;

@@ -1,5 +1,6 @@
 import type { Pair } from '../../src/core/pairing/choose-pair.js';
-import { drop, type Edits, IfPresent, RawJson, type SplicedBody } from '../spliced-body.js';
+import { type Edits, leaveOut, type RawJson, type SplicedBody, set, setIfPresent } from '../spliced-body.js';
+import type { WantedKeys } from '../wanted-keys.js';
 
 /** What prefill's answer gives to decode. `repairs` names what had to be put right in it, for log and metric. */
 export interface Handover {
@@ -24,8 +25,10 @@ export interface Dialect {
   readonly name: string;
   readonly order: 'prefill-then-decode';
   prefill(request: SplicedBody): SplicedBody;
-  /** Top-level members of prefill's answer that `handover` reads; empty when nothing links the legs. */
-  readonly reads: readonly string[];
+  /** Top-level members of prefill's answer that `handover` reads. */
+  readonly reads: WantedKeys;
+  /** Decode gets something from prefill's answer, which can be used once. */
+  readonly linksLegs: boolean;
   handover(answer: SplicedBody, pair: Pair): Handover | Missing;
   /** Without a handover decode computes the prompt itself. */
   decode(request: SplicedBody, handover: Handover | undefined): SplicedBody;
@@ -38,18 +41,18 @@ export const missing = (what: string): Missing => ({ missing: what });
  * One token, not streamed: what every prefill leg asks for (pd-protocols A.0.1). `min_tokens` 1 keeps a stop token from
  * ending the prompt without a handover; the client's own value would be above `max_tokens` and refused.
  */
-export const oneTokenNoStream: Edits = {
-  stream: new RawJson('false'),
-  stream_options: drop,
-  max_tokens: new RawJson('1'),
-  max_completion_tokens: new IfPresent(1),
-  min_tokens: new RawJson('1'),
-  min_completion_tokens: drop,
-};
+export const oneTokenNoStream: Edits = [
+  set('stream', false),
+  leaveOut('stream_options'),
+  set('max_tokens', 1),
+  setIfPresent('max_completion_tokens', 1),
+  set('min_tokens', 1),
+  leaveOut('min_completion_tokens'),
+];
 
 /**
  * Members that only a router may write. From a client they would make an engine dial any host, and some values end the
  * engine's process (measured on vLLM 0.32).
  */
-export const routerOnly = ['kv_transfer_params', 'ec_transfer_params', 'disaggregated_params'] as const;
+export const routerOnly: readonly string[] = ['kv_transfer_params', 'ec_transfer_params', 'disaggregated_params'];
 export const routerOnlyPrefix = 'bootstrap_';

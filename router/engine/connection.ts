@@ -90,30 +90,32 @@ export class EngineConnection {
       return;
     }
     try {
-      if (this.#stage === 'head') this.#onHeadBytes(bytes);
-      else this.#onBodyBytes(bytes);
+      if (this.#stage === 'head') this.#onHeadBytes(bytes, 0);
+      else this.#onBodyBytes(bytes, 0);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#fail('protocol', error.message, error);
     }
   }
 
-  #onHeadBytes(bytes: Buffer): void {
+  #onHeadBytes(bytes: Buffer, from: number): void {
     const all = this.#waiting ? Buffer.concat([this.#waiting, bytes]) : bytes;
-    const end = all.indexOf('\r\n\r\n');
-    if ((end < 0 ? all.length : end) > largestHead) throw new ProtocolError('the response head is too large');
-    this.#waiting = end < 0 ? Buffer.from(all) : undefined;
-    if (end >= 0) this.#onHead(parseHead(all.toString('latin1', 0, end)), all.subarray(end + 4));
+    const begin = this.#waiting ? 0 : from;
+    const end = all.indexOf('\r\n\r\n', begin);
+    if ((end < 0 ? all.length : end) - begin > largestHead) throw new ProtocolError('the response head is too large');
+    this.#waiting = end < 0 ? Buffer.from(all.subarray(begin)) : undefined;
+    if (end >= 0) this.#onHead(parseHead(all.toString('latin1', begin, end)), all, end + 4);
   }
 
-  #onHead(head: ResponseHead, rest: Buffer): void {
+  #onHead(head: ResponseHead, bytes: Buffer, from: number): void {
     if (head.status === 101) throw new ProtocolError('the engine wants to switch protocols');
     const isInterim = head.status < 200;
+    const hasMore = from < bytes.length;
     if (isInterim) this.#checkInterim(head);
-    else this.#begin(head, rest.length > 0);
-    if (rest.length === 0) return;
-    if (isInterim) this.#onHeadBytes(rest);
-    else if (this.#exchange) this.#onBodyBytes(rest);
+    else this.#begin(head, hasMore);
+    if (!hasMore) return;
+    if (isInterim) this.#onHeadBytes(bytes, from);
+    else if (this.#exchange) this.#onBodyBytes(bytes, from);
     else this.socket.destroy(); // more than the answer: nothing on this connection can be trusted
   }
 
@@ -134,17 +136,17 @@ export class EngineConnection {
     this.#complete();
   }
 
-  #onBodyBytes(bytes: Buffer): void {
+  #onBodyBytes(bytes: Buffer, from: number): void {
     const exchange = this.#exchange;
     const head = this.#head;
     if (!exchange || !head) throw new ProtocolError('bytes after the end of the response');
     const chunks = this.#chunks;
     if (chunks) {
-      if (chunks.push(bytes, this.#emit)) this.#endOfChunks(chunks);
+      if (chunks.push(bytes, this.#emit, from)) this.#endOfChunks(chunks);
     } else if (head.framing.by === 'close') {
-      exchange.onBody(bytes, 0, bytes.length, 0, bytes.length);
+      exchange.onBody(bytes, from, bytes.length, from, bytes.length);
     } else {
-      this.#onLengthBytes(exchange, bytes);
+      this.#onLengthBytes(exchange, bytes, from);
     }
     if (this.#exchange && !this.socket.isPaused()) this.#timer.start(this.#deadlines?.idle ?? 0);
   }
@@ -155,10 +157,11 @@ export class EngineConnection {
     this.#complete();
   }
 
-  #onLengthBytes(exchange: Exchange, bytes: Buffer): void {
-    if (bytes.length > this.#left) throw new ProtocolError('the body is longer than its content-length');
-    this.#left -= bytes.length;
-    exchange.onBody(bytes, 0, bytes.length, 0, bytes.length);
+  #onLengthBytes(exchange: Exchange, bytes: Buffer, from: number): void {
+    const count = bytes.length - from;
+    if (count > this.#left) throw new ProtocolError('the body is longer than its content-length');
+    this.#left -= count;
+    exchange.onBody(bytes, from, bytes.length, from, bytes.length);
     if (this.#left === 0) this.#complete();
   }
 

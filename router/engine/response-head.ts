@@ -1,4 +1,4 @@
-import { type Field, FieldLines, lengthIn, listed } from '../http/field-lines.js';
+import { type Field, FieldLines, listed } from '../http/field-lines.js';
 import { ProtocolError } from '../http/protocol-error.js';
 
 /** How the end of a body is told. */
@@ -81,19 +81,19 @@ function readFields(text: string, from: number, seen: Seen): readonly Field[] {
     const line = end < 0 ? text.slice(at) : text.slice(at, end);
     const field = lines.read(line);
     if (!field) throw new ProtocolError(`header line ${fields.length + 1} is not legal`);
-    note(seen, field, line);
+    note(seen, field);
     fields.push(field);
     at += line.length + 2;
   }
   return fields;
 }
 
-function note(seen: Seen, { lower, value }: Field, line: string): void {
+function note(seen: Seen, { lower, value, length }: Field): void {
   switch (lower) {
     case 'content-length':
       if (seen.length !== undefined) throw new ProtocolError('two content-lengths');
-      seen.length = lengthIn(line);
-      if (seen.length === undefined) throw new ProtocolError('content-length is not a number');
+      if (length === undefined) throw new ProtocolError('content-length is not a number');
+      seen.length = length;
       break;
     case 'transfer-encoding':
       if (seen.transferEncoding !== undefined) throw new ProtocolError('two transfer-encodings');

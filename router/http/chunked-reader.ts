@@ -28,14 +28,16 @@ export class ChunkedReader {
   #inTrailers = false;
 
   /**
-   * Emits every whole chunk in `bytes`, of which it keeps copies only. True once the body has ended.
+   * Emits every whole chunk in `bytes` from `from` on, of which it keeps copies only. True once the body has ended.
    *
    * @throws ProtocolError
    */
-  push(bytes: Buffer, emit: EmitChunk): boolean {
-    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+  push(bytes: Buffer, emit: EmitChunk, from = 0): boolean {
+    const isFirst = this.#held.length === 0;
+    const all = isFirst ? bytes : Buffer.concat([this.#held, bytes.subarray(from)]);
     this.#held = none;
-    let at = this.#left > 0 ? this.#large(all, emit) : 0;
+    let at = isFirst ? from : 0;
+    if (this.#left > 0) at = this.#large(all, at, emit);
     if (!this.#inTrailers) at = this.#wholeChunks(all, at, emit);
     if (this.#inTrailers) return this.#trailers(all, at);
     if (at < all.length) this.#held = Buffer.from(all.subarray(at));
@@ -70,16 +72,16 @@ export class ChunkedReader {
     return bytes.length;
   }
 
-  #large(bytes: Buffer, emit: EmitChunk): number {
-    const piece = Math.min(bytes.length, this.#left);
+  #large(bytes: Buffer, from: number, emit: EmitChunk): number {
+    const piece = Math.min(bytes.length - from, this.#left);
     const payload = Math.max(0, Math.min(piece, this.#left - 2));
     for (let i = payload; i < piece; i += 1) {
       const wanted = this.#left - i === 2 ? 13 : 10;
-      if (bytes[i] !== wanted) throw new ProtocolError('a chunk is longer than it says');
+      if (bytes[from + i] !== wanted) throw new ProtocolError('a chunk is longer than it says');
     }
     this.#left -= piece;
-    emit(bytes, 0, payload, 0, piece);
-    return piece;
+    emit(bytes, from, from + payload, from, from + piece);
+    return from + piece;
   }
 
   #trailers(bytes: Buffer, from: number): boolean {

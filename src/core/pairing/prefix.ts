@@ -10,6 +10,8 @@ const podsPerPrefix = 4;
 /** Prompts that wait to be told to other workers; of more than these the others learn when they see them. */
 const mostNews = 1000;
 
+const unknown: ReadonlyMap<string, number> = new Map();
+
 /** Chained hashes of a prompt's leading bytes: the n-th stands for everything up to the n-th boundary. */
 export type PrefixHashes = readonly number[];
 export type PrefixHasher = (prompt: Uint8Array) => PrefixHashes;
@@ -78,16 +80,17 @@ export class PrefixIndex {
 
   /** Bytes of the prompt's longest known prefix, by pod. */
   match(hashes: PrefixHashes): ReadonlyMap<string, number> {
-    const bytes = new Map<string, number>();
+    let bytes: Map<string, number> | undefined;
     for (let i = 0; i < hashes.length; i += 1) {
       const hash = hashes[i] ?? 0;
       const pods = this.#young.get(hash) ?? this.#old.get(hash);
       if (!pods) break;
+      bytes ??= new Map();
       for (const uid of pods) {
         if ((bytes.get(uid) ?? 0) === (boundaries[i - 1] ?? 0)) bytes.set(uid, boundaries[i] ?? 0);
       }
     }
-    return bytes;
+    return bytes ?? unknown;
   }
 
   get size(): number {
