@@ -13,25 +13,20 @@ export class AnswerWatch {
   /** The last event, as far as it has come. */
   #unfinished = '';
 
-  /** Why the engine gave up on this answer, when this stretch says so. */
-  look(bytes: Buffer, from: number, to: number): string | undefined {
-    let text = bytes.toString('latin1', from, to);
-    const isWhole = bytes[to - 1] === 10 && bytes[to - 2] === 10;
-    if (this.#unfinished !== '') {
-      text = this.#unfinished + text;
-      this.#unfinished = '';
-    }
-    if (!isWhole) this.#unfinished = lastEvent(text);
-    return this.#read(text);
+  /** Why the engine gave up on this answer, when this stretch says so: the characters `from` to `to`, one for each byte. */
+  look(text: string, from: number, to: number): string | undefined {
+    const isWhole = text.charCodeAt(to - 1) === 10 && text.charCodeAt(to - 2) === 10;
+    if (isWhole && this.#unfinished === '') return this.#read(text, from);
+    const all = this.#unfinished + text.slice(from, to);
+    this.#unfinished = isWhole ? '' : lastEvent(all);
+    return this.#read(all, 0);
   }
 
-  #read(text: string): string | undefined {
-    const usage = text.indexOf('"usage":{');
+  #read(text: string, from: number): string | undefined {
+    const usage = text.indexOf('"usage":{', from);
     if (usage >= 0) this.#readUsage(text, usage);
-    if (text.startsWith('data: {"error"') || text.startsWith('{"error"') || text.includes('\n\ndata: {"error"')) {
-      return 'the engine answered with an error';
-    }
-    for (let at = text.indexOf(finishReason); at >= 0; at = text.indexOf(finishReason, at + 1)) {
+    if (saysError(text, from)) return 'the engine answered with an error';
+    for (let at = text.indexOf(finishReason, from); at >= 0; at = text.indexOf(finishReason, at + 1)) {
       const reason = failedReason(text, at + finishReason.length);
       if (reason !== undefined) return `the engine ended with finish_reason ${reason}`;
     }
@@ -45,6 +40,12 @@ export class AnswerWatch {
 }
 
 const finishReason = '"finish_reason":';
+
+/** An error instead of an answer, or as an event of a stream. */
+function saysError(text: string, from: number): boolean {
+  if (text.startsWith('{"error"', from) || text.startsWith('data: {"error"', from)) return true;
+  return text.includes('\n\ndata: {"error"', from);
+}
 
 /** What follows the last blank line; of an event without an end, only so much that no word is lost at the border. */
 function lastEvent(text: string): string {

@@ -5,8 +5,6 @@ import { copyOf } from './collect.js';
 import type { ResponseHead } from './engine/response-head.js';
 import { openaiError } from './openai-error.js';
 
-/** A stretch of body up to this size is written as text, which Node takes without a buffer of its own. */
-const textUpTo = 8 * 1024;
 const waiting: ResponseHead = {
   status: 200,
   headers: 'content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n',
@@ -118,19 +116,33 @@ export class ClientAnswer implements CarrierListener {
   }
 
   /**
-   * Passes on a stretch of body, which lies inside the engine's framing. False when the client is behind: wait for
-   * `whenDrained`.
+   * Passes on a stretch of body: the characters `from` to `to`, one for each byte, of what stands in the engine's framing.
+   * False when the client is behind: wait for `whenDrained`.
    */
-  pass(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): boolean {
-    const length = to - from;
-    this.bytes += length;
-    if (length > 0) this.#lineEnds = lineEnds(bytes, from, to, this.#lineEnds);
+  passText(framed: string, from: number, to: number): boolean {
+    const last = framed.charCodeAt(to - 1);
+    this.#passed(to - from, last, framed.charCodeAt(to - 2));
     const carrier = this.#carrier;
-    if (carrier.takesFraming) {
-      this.#isInside = framedTo === to || bytes[framedTo - 1] !== 10;
-      return carrier.passFramed(piece(bytes, framedFrom, framedTo));
-    }
-    return carrier.write(piece(bytes, from, to));
+    if (!carrier.takesFraming) return carrier.write(framed.slice(from, to));
+    this.#isInside = framed.length === to || framed.charCodeAt(framed.length - 1) !== 10;
+    return carrier.passFramed(framed);
+  }
+
+  /** The same for a large stretch. The bytes themselves may change as soon as this returns. */
+  pass(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): boolean {
+    this.#passed(to - from, bytes[to - 1], bytes[to - 2]);
+    const carrier = this.#carrier;
+    if (!carrier.takesFraming) return carrier.write(copyOf(bytes, from, to));
+    this.#isInside = framedTo === to || bytes[framedTo - 1] !== 10;
+    return carrier.passFramed(copyOf(bytes, framedFrom, framedTo));
+  }
+
+  #passed(count: number, last: number | undefined, beforeLast: number | undefined): void {
+    this.bytes += count;
+    if (count === 0) return;
+    if (last !== 10) this.#lineEnds = 0;
+    else if (count === 1) this.#lineEnds = Math.min(2, this.#lineEnds + 1);
+    else this.#lineEnds = beforeLast === 10 ? 2 : 1;
   }
 
   end(): void {
@@ -170,15 +182,4 @@ export class ClientAnswer implements CarrierListener {
     this.#ended = true;
     this.#carrier.cut();
   }
-}
-
-function lineEnds(bytes: Buffer, from: number, to: number, before: number): number {
-  if (bytes[to - 1] !== 10) return 0;
-  if (to - from > 1) return bytes[to - 2] === 10 ? 2 : 1;
-  return Math.min(2, before + 1);
-}
-
-/** The bytes themselves may change as soon as this returns. */
-function piece(bytes: Buffer, from: number, to: number): Buffer | string {
-  return to - from <= textUpTo ? bytes.toString('latin1', from, to) : copyOf(bytes, from, to);
 }

@@ -80,17 +80,20 @@ export class PrefixIndex {
 
   /** Bytes of the prompt's longest known prefix, by pod. */
   match(hashes: PrefixHashes): ReadonlyMap<string, number> {
-    let bytes: Map<string, number> | undefined;
+    if (!this.#podsOf(hashes[0])) return unknown;
+    const bytes = new Map<string, number>();
     for (let i = 0; i < hashes.length; i += 1) {
-      const hash = hashes[i] ?? 0;
-      const pods = this.#young.get(hash) ?? this.#old.get(hash);
+      const pods = this.#podsOf(hashes[i]);
       if (!pods) break;
-      bytes ??= new Map();
       for (const uid of pods) {
         if ((bytes.get(uid) ?? 0) === (boundaries[i - 1] ?? 0)) bytes.set(uid, boundaries[i] ?? 0);
       }
     }
-    return bytes ?? unknown;
+    return bytes;
+  }
+
+  #podsOf(hash = 0): readonly string[] | undefined {
+    return this.#young.get(hash) ?? this.#old.get(hash);
   }
 
   get size(): number {
@@ -99,8 +102,10 @@ export class PrefixIndex {
 
   /** False when it was known already. */
   #remember(hash: number, uid: string): boolean {
-    const known = this.#young.get(hash) ?? this.#old.get(hash) ?? [];
-    if (known[0] === uid && this.#young.has(hash)) return false;
+    const young = this.#young.get(hash);
+    // Who came last matters only when one has to go.
+    if (young?.includes(uid) && young.length < podsPerPrefix) return false;
+    const known = young ?? this.#old.get(hash) ?? [];
     this.#young.set(hash, [uid, ...known.filter((other) => other !== uid)].slice(0, podsPerPrefix));
     if (this.#young.size * 2 >= this.#limit) this.#age();
     return true;
