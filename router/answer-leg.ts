@@ -45,7 +45,7 @@ export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<Rela
 function judged(end: RelayEnd, { watch }: Relay): RelayEnd {
   if (end.kind !== 'answered' || end.answer.status >= 300) return end;
   const { body } = end.answer;
-  const why = watch.look(body.toString('latin1'), 0, body.length);
+  const why = watch.lookAtWhole(body.toString('latin1'));
   return why === undefined ? end : { kind: 'gave-up', why };
 }
 

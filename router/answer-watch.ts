@@ -22,6 +22,11 @@ export class AnswerWatch {
     return this.#read(all, 0);
   }
 
+  /** The same for an answer that is not a stream. */
+  lookAtWhole(text: string): string | undefined {
+    return this.#read(text, 0);
+  }
+
   #read(text: string, from: number): string | undefined {
     const usage = text.indexOf('"usage":{', from);
     if (usage >= 0) this.#readUsage(text, usage);

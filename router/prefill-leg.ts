@@ -3,10 +3,10 @@ import { Collector, type EngineAnswer } from './collect.js';
 import type { Dialect, Handover } from './dialects/dialect.js';
 import { EngineFailure } from './engine/failure.js';
 import type { Call } from './engine/pool.js';
+import { EngineBody } from './engine-body.js';
 import { closeLeg, type Job, openLeg } from './job.js';
 import { JsonError } from './json-cursor.js';
 import { deadlinesOf, type Room } from './room.js';
-import { SplicedBody } from './spliced-body.js';
 
 export type PrefillEnd =
   | { readonly kind: 'handover'; readonly handover: Handover }
@@ -109,8 +109,7 @@ class Leaving {
 function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
   if (answer.status >= 300) return { kind: 'answered', answer };
   try {
-    const body = SplicedBody.scan(answer.body, dialect.reads);
-    const handover = dialect.handover(body, pair);
+    const handover = dialect.handover(new EngineBody(answer.body), pair);
     return 'missing' in handover ? { kind: 'no-handover', why: handover.missing } : { kind: 'handover', handover };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;

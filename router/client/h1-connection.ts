@@ -167,7 +167,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     try {
       const found = this.#headBytes.push(bytes);
       if (!found) return;
-      this.#head = parseRequestHead(found.bytes.toString('latin1', found.from, found.end));
+      this.#head = parseRequestHead(found.bytes.toString('latin1', found.from, found.end + 2));
       this.#ahead = found.bytes.subarray(found.end + 4);
     } catch (error) {
       if (!(error instanceof TandemError)) throw error;

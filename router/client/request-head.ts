@@ -42,29 +42,33 @@ interface Seen {
 }
 
 /**
- * Reads request line and header block, without its last empty line. Whatever Node's own parser refuses is refused, and so is
+ * Reads request line and header lines, each with its line end. Whatever Node's own parser refuses is refused, and so is
  * what it lets pass and another parser may read differently (RFC 9112 2.2, 2.3, 3.2, 5.1, 6.1).
  *
  * @throws TandemError that the client reads; nothing after such a request may be trusted
  */
 export function parseRequestHead(text: string): RequestHead {
   const lineEnd = text.indexOf('\r\n');
-  const first = lineEnd < 0 ? text : text.slice(0, lineEnd);
+  const first = text.slice(0, lineEnd);
   const match = requestLine.exec(first);
   if (!match) throw badRequestLine(first);
-  const [, method = '', target = '', major = '', minor = ''] = match;
-  checkVersion(major, minor);
+  const [, method = '', given = '', major = '', minor = ''] = match;
+  if (major !== '1' || minor !== '1') checkVersion(major, minor);
   const seen: Seen = { hosts: 0, length: undefined, coding: undefined, connection: undefined, expect: undefined };
-  const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, seen);
+  const fields = readFields(text, lineEnd + 2, seen);
   const isLatest = minor === '1';
   checkHost(seen.hosts, isLatest);
+  const { target, path } = targetOf(given, method);
+  const names = seen.connection === undefined ? undefined : new Set(listed(seen.connection));
   return {
     method,
-    ...targetOf(target, method),
+    target,
+    path,
     fields,
     framing: framingOf(seen, isLatest),
     expectsContinue: expectsContinue(seen.expect),
-    ...connectionOf(seen.connection, isLatest),
+    keepAlive: staysOpen(names, isLatest),
+    hopNames: names,
     readsChunks: isLatest,
   };
 }
@@ -84,18 +88,10 @@ function checkVersion(major: string, minor: string): void {
 }
 
 function readFields(text: string, from: number, seen: Seen): readonly Field[] {
-  const fields: Field[] = [];
-  let at = from;
-  while (at < text.length) {
-    const end = text.indexOf('\r\n', at);
-    const line = end < 0 ? text.slice(at) : text.slice(at, end);
-    const field = lines.read(line);
-    if (!field) throw illegal(`header line ${fields.length + 1} is not legal`);
-    if (fields.length >= mostFields) throw routerErrors('too-many-headers', { most: mostFields });
-    note(seen, field);
-    fields.push(field);
-    at += line.length + 2;
-  }
+  const fields = lines.readBlock(text, from);
+  if (typeof fields === 'number') throw illegal(`header line ${fields} is not legal`);
+  if (fields.length > mostFields) throw routerErrors('too-many-headers', { most: mostFields });
+  for (const field of fields) note(seen, field);
   return fields;
 }
 
@@ -174,10 +170,9 @@ export function expectsContinue(expect: string | undefined): boolean {
 }
 
 /** The latest version keeps a connection unless it says otherwise, the one before only when it says so. */
-function connectionOf(connection: string | undefined, isLatest: boolean): Pick<RequestHead, 'keepAlive' | 'hopNames'> {
-  if (connection === undefined) return { keepAlive: isLatest, hopNames: undefined };
-  const names = new Set(listed(connection));
-  return { keepAlive: !names.has('close') && (isLatest || names.has('keep-alive')), hopNames: names };
+function staysOpen(names: ReadonlySet<string> | undefined, isLatest: boolean): boolean {
+  if (names === undefined) return isLatest;
+  return !names.has('close') && (isLatest || names.has('keep-alive'));
 }
 
 /** The first value of a header, by its name in lower case. */

@@ -1,6 +1,7 @@
 import type { Pair } from '../../src/core/pairing/choose-pair.js';
+import type { EngineBody } from '../engine-body.js';
 import { type Edits, leaveOut, type RawJson, type SplicedBody, set, setIfPresent } from '../spliced-body.js';
-import type { WantedKeys } from '../wanted-keys.js';
+
 
 /** What prefill's answer gives to decode. `repairs` names what had to be put right in it, for log and metric. */
 export interface Handover {
@@ -25,11 +26,10 @@ export interface Dialect {
   readonly name: string;
   readonly order: 'prefill-then-decode';
   prefill(request: SplicedBody): SplicedBody;
-  /** Top-level members of prefill's answer that `handover` reads. */
-  readonly reads: WantedKeys;
   /** Decode gets something from prefill's answer, which can be used once. */
   readonly linksLegs: boolean;
-  handover(answer: SplicedBody, pair: Pair): Handover | Missing;
+  /** @throws JsonError when the answer is no JSON object */
+  handover(answer: EngineBody, pair: Pair): Handover | Missing;
   /** Without a handover decode computes the prompt itself. */
   decode(request: SplicedBody, handover: Handover | undefined): SplicedBody;
   readonly whenClientLeaves: Readonly<Record<Stage, OnLeave>>;

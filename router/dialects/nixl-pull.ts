@@ -14,7 +14,6 @@ export const nixlPull: Dialect = {
   name: 'nixl-pull',
   order: 'prefill-then-decode',
   prefill: (request) => request.with(prefillEdits),
-  reads: new WantedKeys(['kv_transfer_params']),
   linksLegs: true,
   handover: (answer, pair) => {
     const text = answer.text('kv_transfer_params');

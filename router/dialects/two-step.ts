@@ -1,5 +1,4 @@
 import { RawJson } from '../spliced-body.js';
-import { WantedKeys } from '../wanted-keys.js';
 import { type Dialect, oneTokenNoStream } from './dialect.js';
 
 /** Two plain calls: KV travels by itself, through a shared store (LMCache, AscendStore, shared storage). pd-protocols A.5-A.7 */
@@ -7,7 +6,6 @@ export const twoStep: Dialect = {
   name: 'two-step',
   order: 'prefill-then-decode',
   prefill: (request) => request.with(oneTokenNoStream),
-  reads: new WantedKeys([]),
   linksLegs: false,
   handover: () => ({ value: new RawJson('null'), repairs: [] }),
   decode: (request) => request,

@@ -104,7 +104,7 @@ export class EngineConnection {
     const end = all.indexOf('\r\n\r\n', begin);
     if ((end < 0 ? all.length : end) - begin > largestHead) throw new ProtocolError('the response head is too large');
     this.#waiting = end < 0 ? Buffer.from(all.subarray(begin)) : undefined;
-    if (end >= 0) this.#onHead(parseHead(all.toString('latin1', begin, end)), all, end + 4);
+    if (end >= 0) this.#onHead(parseHead(all.toString('latin1', begin, end + 2)), all, end + 4);
   }
 
   #onHead(head: ResponseHead, bytes: Buffer, from: number): void {

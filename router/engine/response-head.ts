@@ -20,6 +20,8 @@ export interface ResponseHead {
 }
 
 const statusLine = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+const usual = 'HTTP/1.1 200 OK\r\n';
+const usualStatus = ['', '1', '200'] as const;
 /** Headers that end at the router: they speak of one connection; the request id goes back as the router knows it. */
 const endsHere = new Set([
   'connection',
@@ -44,14 +46,14 @@ interface Seen {
 }
 
 /**
- * Reads status line and header block, without its last empty line. Anything that two parsers might read differently is
+ * Reads status line and header lines, each with its line end. Anything that two parsers might read differently is
  * refused: bare line feeds, folded lines, spaces before a colon, two lengths, a length beside chunks.
  *
  * @throws ProtocolError
  */
 export function parseHead(text: string): ResponseHead {
   const lineEnd = text.indexOf('\r\n');
-  const status = statusLine.exec(lineEnd < 0 ? text : text.slice(0, lineEnd));
+  const status = text.startsWith(usual) ? usualStatus : statusLine.exec(text.slice(0, lineEnd));
   if (!status) throw new ProtocolError('the response does not start with an HTTP/1.x status line');
   const [, minor, digits] = status;
   const seen: Seen = {
@@ -61,7 +63,7 @@ export function parseHead(text: string): ResponseHead {
     contentType: '',
     isDated: false,
   };
-  const fields = lineEnd < 0 ? [] : readFields(text, lineEnd + 2, seen);
+  const fields = readFields(text, lineEnd + 2, seen);
   const code = Number(digits);
   const framing = framingOf(code, seen);
   return {
@@ -75,16 +77,9 @@ export function parseHead(text: string): ResponseHead {
 }
 
 function readFields(text: string, from: number, seen: Seen): readonly Field[] {
-  const fields: Field[] = [];
-  for (let at = from; at < text.length; ) {
-    const end = text.indexOf('\r\n', at);
-    const line = end < 0 ? text.slice(at) : text.slice(at, end);
-    const field = lines.read(line);
-    if (!field) throw new ProtocolError(`header line ${fields.length + 1} is not legal`);
-    note(seen, field);
-    fields.push(field);
-    at += line.length + 2;
-  }
+  const fields = lines.readBlock(text, from);
+  if (typeof fields === 'number') throw new ProtocolError(`header line ${fields} is not legal`);
+  for (const field of fields) note(seen, field);
   return fields;
 }
 

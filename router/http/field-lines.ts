@@ -7,12 +7,14 @@ export interface Field {
   readonly value: string;
   /** The line as it is passed on, with its line end. */
   readonly line: string;
+  /** The line as it was read, with its line end. */
+  readonly raw: string;
   /** The number of a Content-Length line; undefined for any other, and where two parsers might read it differently. */
   readonly length: number | undefined;
 }
 
 /** No white space before the colon, no control characters: what two parsers might read differently is no header line. */
-const pattern = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/;
+const pattern = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)\r\n$/;
 
 /** Lines that are never the same twice would only push the others out. */
 const varies = new Set(['x-request-id', 'traceparent', 'tracestate']);
@@ -26,36 +28,65 @@ const longestKnown = 128;
 export class FieldLines {
   #young = new Map<string, Field>();
   #old = new Map<string, Field>();
+  /** The fields of the block before: the next one most likely has the same in the same places. */
+  #before: readonly Field[] = [];
 
-  /** Undefined when the line, without its line end, is not legal. */
-  read(line: string): Field | undefined {
+  /**
+   * Reads a block of lines, each with its line end, that begins at `from`.
+   *
+   * @returns the fields, or the number of the first line that is not legal, counted from 1
+   */
+  readBlock(text: string, from: number): readonly Field[] | number {
+    const fields: Field[] = [];
+    for (let at = from; at < text.length; ) {
+      const field = this.#asBefore(fields.length, text, at) ?? this.#next(text, at);
+      if (!field) return fields.length + 1;
+      fields.push(field);
+      at += field.raw.length;
+    }
+    this.#before = fields;
+    return fields;
+  }
+
+  #asBefore(place: number, text: string, at: number): Field | undefined {
+    const before = this.#before[place];
+    return before !== undefined && text.startsWith(before.raw, at) ? before : undefined;
+  }
+
+  #next(text: string, at: number): Field | undefined {
+    const end = text.indexOf('\r\n', at);
+    return end < 0 ? undefined : this.#read(text.slice(at, end + 2));
+  }
+
+  #read(line: string): Field | undefined {
     return this.#young.get(line) ?? this.#older(line) ?? this.#readNew(line);
   }
 
   #older(line: string): Field | undefined {
     const field = this.#old.get(line);
-    if (field) this.#remember(line, field);
+    if (field) this.#remember(field);
     return field;
   }
 
-  #remember(line: string, field: Field): void {
+  #remember(field: Field): void {
     if (this.#young.size >= mostYoung) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    // A part of a longer text would keep all of that alive.
-    this.#young.set(Buffer.from(line, 'latin1').toString('latin1'), field);
+    this.#young.set(field.raw, field);
   }
 
   #readNew(line: string): Field | undefined {
-    const match = pattern.exec(line);
+    // A part of a longer text would keep all of that alive.
+    const raw = Buffer.from(line, 'latin1').toString('latin1');
+    const match = pattern.exec(raw);
     if (!match) return undefined;
     const [, name = '', padded = ''] = match;
-    const value = trimmed(padded);
     const lower = name.toLowerCase();
-    const length = lower === 'content-length' ? lengthIn(line) : undefined;
-    const field = { name, lower, value, line: `${name}: ${value}\r\n`, length };
-    if (line.length <= longestKnown && !varies.has(field.lower)) this.#remember(line, field);
+    const value = trimmed(padded);
+    const length = lower === 'content-length' ? lengthIn(raw) : undefined;
+    const field = { name, lower, value, line: `${name}: ${value}\r\n`, raw, length };
+    if (raw.length <= longestKnown && !varies.has(lower)) this.#remember(field);
     return field;
   }
 }
@@ -72,7 +103,7 @@ function trimmed(text: string): string {
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
 
 /** Digits with spaces around them and nothing else: not even a tab, which parsers do not agree upon after them. */
-const lengthLine = /^content-length: *(\d{1,15}) *$/i;
+const lengthLine = /^content-length: *(\d{1,15}) *\r\n$/i;
 
 function lengthIn(line: string): number | undefined {
   const digits = lengthLine.exec(line)?.[1];

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
 import { JsonError, scanObject } from '../../router/body-scan.js';
+import { EngineBody } from '../../router/engine-body.js';
 import { type Edits, leaveOut, RawJson, SplicedBody, set, setIfPresent } from '../../router/spliced-body.js';
 import { WantedKeys } from '../../router/wanted-keys.js';
 
@@ -248,3 +249,29 @@ function expected(text: string, changes: Edits): unknown {
   }
   return parsed;
 }
+
+t.test("an engine's answer gives the member that JSON.parse gives, wherever it stands", (t) => {
+  const key = 'kv_transfer_params';
+  const decoys = fc.constantFrom(
+    `{"${key}":1}`,
+    `[{"${key}":{"a":2}}]`,
+    `"\\"${key}\\":"`,
+    `{"x\\"${key}":3}`,
+    '{"a":"}"}',
+    'null',
+  );
+  const name = fc.constantFrom(`"${key}"`, `"x\\"${key}"`, '"id"', '"kv_transfer_param\\u0073"');
+  const member = fc.tuple(name, space, space, decoys).map(([name, a, b, value]) => `${name}${a}:${b}${value}`);
+  const object = fc.tuple(fc.array(member, { maxLength: 6 }), space).map(([all, end]) => `{${all.join(',')}${end}}${end}`);
+  fc.assert(
+    fc.property(object, (text) => {
+      const found = new EngineBody(Buffer.from(text)).text(key);
+      const parsed = JSON.parse(text) as Record<string, unknown>;
+      const value: unknown = found && JSON.parse(found.toString());
+      if (!isDeepStrictEqual(value, parsed[key])) t.fail(text);
+    }),
+    { numRuns: runs },
+  );
+  t.throws(() => new EngineBody(Buffer.from('{"a":1')).text(key), { name: 'JsonError' });
+  t.end();
+});

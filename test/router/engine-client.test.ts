@@ -69,7 +69,7 @@ t.test('a chunked body', (t) => {
 t.test('a response head', (t) => {
   t.test('keeps headers as written, without those of the connection', (t) => {
     const head = parseHead(
-      'HTTP/1.1 200 OK\r\nDate: x\r\nX-Own:  a b \r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream; charset=utf-8',
+      'HTTP/1.1 200 OK\r\nDate: x\r\nX-Own:  a b \r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTransfer-Encoding: chunked\r\nContent-Type: text/event-stream; charset=utf-8\r\n',
     );
     t.equal(head.headers, 'Date: x\r\nX-Own: a b\r\nContent-Type: text/event-stream; charset=utf-8\r\n');
     t.match(head, { status: 200, framing: { by: 'chunks' }, reusable: true, contentType: 'text/event-stream' });
@@ -88,7 +88,7 @@ t.test('a response head', (t) => {
     ['an unknown transfer coding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked'],
   ] as const) {
     t.test(`is refused with ${what}`, (t) => {
-      t.throws(() => parseHead(text), { name: 'ProtocolError' });
+      t.throws(() => parseHead(`${text}\r\n`), { name: 'ProtocolError' });
       t.end();
     });
   }

@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { parse } from 'yaml';
 import { AnswerWatch } from '../../router/answer-watch.js';
+import { EngineBody } from '../../router/engine-body.js';
 import { nixlPull } from '../../router/dialects/nixl-pull.js';
 import { whyNotDisaggregated } from '../../router/disaggregate.js';
 import { ChunkedReader } from '../../router/http/chunked-reader.js';
 import { intrusions, scanRequest } from '../../router/request-body.js';
-import { SplicedBody, set } from '../../router/spliced-body.js';
+import { type SplicedBody, set } from '../../router/spliced-body.js';
 import { startRouter } from '../../router/start.js';
 import type { Pod } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
@@ -52,7 +53,7 @@ t.test('beside what Kthena’s router sent for the same request', (t) => {
       const first = JSON.parse(textOf(nixlPull.prefill(body))) as Record<string, unknown>;
       t.match(first, prefill ?? {}, 'prefill gets all that Kthena sends');
       t.match(first, { stream: false, min_tokens: 1 }, 'and what keeps it from answering without a handover');
-      const answer = SplicedBody.scan(Buffer.from(`{"kv_transfer_params":${kv}}`), nixlPull.reads);
+      const answer = new EngineBody(Buffer.from(`{"kv_transfer_params":${kv}}`));
       const handover = nixlPull.handover(answer, { ...pair, prefill: { ip: '127.50.0.1' } as Endpoint });
       if ('missing' in handover) throw new Error(handover.missing);
       const { include_usage: _, stream_options: __, ...wanted } = decode ?? {};
@@ -96,7 +97,7 @@ t.test('with what vLLM 0.32 answered', (t) => {
     ['k-leg1-compl', 'k-leg2-compl'],
   ] as const) {
     t.test(`${first} hands over what the recorded ${second} carried`, (t) => {
-      const answer = SplicedBody.scan(Buffer.from(exchange(first).body), nixlPull.reads);
+      const answer = new EngineBody(Buffer.from(exchange(first).body));
       const handover = nixlPull.handover(answer, pair);
       if ('missing' in handover) throw new Error(handover.missing);
       const sent = JSON.parse(exchange(second).request) as Record<string, unknown>;
@@ -107,7 +108,7 @@ t.test('with what vLLM 0.32 answered', (t) => {
   }
 
   t.test('a prompt that ends with a stop token still hands over', (t) => {
-    const answer = SplicedBody.scan(Buffer.from(exchange('e-leg1-stop_token').body), nixlPull.reads);
+    const answer = new EngineBody(Buffer.from(exchange('e-leg1-stop_token').body));
     t.notOk('missing' in nixlPull.handover(answer, pair));
     t.end();
   });
