@@ -7,27 +7,26 @@ import { WantedKeys } from './wanted-keys.js';
 
 const readHere = new WantedKeys(
   [
-  'model',
-  'stream',
-  'stream_options',
-  'max_tokens',
-  'max_completion_tokens',
-  'min_tokens',
-  'min_completion_tokens',
-  'n',
-  'best_of',
-  'use_beam_search',
-  'echo',
-  'prompt_logprobs',
-  'prompt',
-  'messages',
-  'input',
-  ...routerOnly,
+    'model',
+    'stream',
+    'stream_options',
+    'max_tokens',
+    'max_completion_tokens',
+    'min_tokens',
+    'min_completion_tokens',
+    'n',
+    'best_of',
+    'use_beam_search',
+    'echo',
+    'prompt_logprobs',
+    'prompt',
+    'messages',
+    'input',
+    ...routerOnly,
   ],
   routerOnlyPrefix,
 );
-const isRouterOnly = (key: string): boolean =>
-  routerOnly.includes(key) || key.startsWith(routerOnlyPrefix);
+const isRouterOnly = (key: string): boolean => routerOnly.includes(key) || key.startsWith(routerOnlyPrefix);
 
 /** @throws the error for a client that says beforehand that its body is too large */
 export function checkDeclared({ framing }: RequestHead, limit: number): void {

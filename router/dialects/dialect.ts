@@ -2,7 +2,6 @@ import type { Pair } from '../../src/core/pairing/choose-pair.js';
 import type { EngineBody } from '../engine-body.js';
 import { type Edits, leaveOut, type RawJson, type SplicedBody, set, setIfPresent } from '../spliced-body.js';
 
-
 /** What prefill's answer gives to decode. `repairs` names what had to be put right in it, for log and metric. */
 export interface Handover {
   readonly value: RawJson;

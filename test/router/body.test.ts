@@ -108,7 +108,8 @@ t.test('scanning a request body', (t) => {
         for (const key of Object.keys(parsed).filter(isWanted)) {
           if (!isDeepStrictEqual(body.value(key), parsed[key])) t.fail(text);
         }
-        for (const key of body.keysWhere(() => true)) if (!Object.hasOwn(parsed, key)) t.fail(`found ${key} in ${text}`);
+        for (const key of body.keysWhere(() => true))
+          if (!Object.hasOwn(parsed, key)) t.fail(`found ${key} in ${text}`);
       }),
       { numRuns: 2000 },
     );
@@ -213,7 +214,9 @@ t.test('splicing', (t) => {
     fc.assert(
       fc.property(bodyText, (text) => {
         const bytes = Buffer.from(text);
-        const parts = SplicedBody.scan(bytes, wants).with([leaveOut('never_there')]).parts();
+        const parts = SplicedBody.scan(bytes, wants)
+          .with([leaveOut('never_there')])
+          .parts();
         if (!Buffer.concat(parts).equals(bytes)) t.fail(text);
       }),
       { numRuns: 1000 },
@@ -221,7 +224,9 @@ t.test('splicing', (t) => {
     const seed =
       '{ "seed" : 9007199254740993,\t"temperature":0.70, "messages":[{"b":1,"2":2,"a":"\\u0041"}],"model":"x" }';
     const spliced = Buffer.concat(
-      SplicedBody.scan(Buffer.from(seed), wants).with([set('model', 'y'), set('stream', false)]).parts(),
+      SplicedBody.scan(Buffer.from(seed), wants)
+        .with([set('model', 'y'), set('stream', false)])
+        .parts(),
     ).toString();
     t.equal(
       spliced,
@@ -262,7 +267,9 @@ t.test("an engine's answer gives the member that JSON.parse gives, wherever it s
   );
   const name = fc.constantFrom(`"${key}"`, `"x\\"${key}"`, '"id"', '"kv_transfer_param\\u0073"');
   const member = fc.tuple(name, space, space, decoys).map(([name, a, b, value]) => `${name}${a}:${b}${value}`);
-  const object = fc.tuple(fc.array(member, { maxLength: 6 }), space).map(([all, end]) => `{${all.join(',')}${end}}${end}`);
+  const object = fc
+    .tuple(fc.array(member, { maxLength: 6 }), space)
+    .map(([all, end]) => `{${all.join(',')}${end}}${end}`);
   fc.assert(
     fc.property(object, (text) => {
       const found = new EngineBody(Buffer.from(text)).text(key);
