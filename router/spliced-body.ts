@@ -1,5 +1,6 @@
 import type { Json } from '../src/base/json.js';
 import { type Member, type Scan, scanObject } from './body-scan.js';
+import { Splice, type SpliceTarget } from './splice.js';
 import type { WantedKeys } from './wanted-keys.js';
 
 /** JSON text that is written as it stands: numbers keep every digit. */
@@ -42,12 +43,6 @@ export const setIfPresent = (key: string, value: Json | RawJson): Edit => ({
 export const leaveOut = (key: string): Edit => ({ key, value: undefined, onlyIfPresent: true });
 
 const nothing: readonly string[] = [];
-
-/** Takes the edited body in order: stretches of the original, and texts of one byte a character. */
-interface Target {
-  copy(from: number, to: number): void;
-  insert(latin1: string): void;
-}
 
 /**
  * A JSON object as its sender wrote it, with some top-level members to be set or left out. What is not named is not
@@ -133,36 +128,15 @@ export class SplicedBody {
     return parts;
   }
 
-  /**
-   * A member that is left out goes with the comma before it. Only members at the front go with the comma after them, and so
-   * does each that follows directly on such a one, because its comma before is gone.
-   */
-  #write(target: Target): void {
-    const { members, bytes, close } = this.#scan;
-    let kept = this.#scan.count;
-    let frontComma = -1;
-    let at = 0;
-    for (const member of members) {
+  #write(target: SpliceTarget): void {
+    const splice = new Splice(this.#scan, target);
+    for (const member of this.#scan.members) {
       const edit = lastFor(this.#edits, member.key);
       if (!edit) continue;
-      const { commaAfter, end } = member;
-      if (edit.value !== undefined && this.#last(member.key) === member) {
-        if (member.valueStart > at) target.copy(at, member.valueStart);
-        target.insert(edit.value);
-        at = end;
-        continue;
-      }
-      kept -= 1;
-      const isAtFront = member.commaBefore === frontComma;
-      const from = isAtFront ? member.start : member.commaBefore;
-      if (from > at) target.copy(at, from);
-      at = isAtFront && commaAfter >= 0 ? commaAfter + 1 : end;
-      if (isAtFront) frontComma = commaAfter;
+      if (edit.value !== undefined && this.#last(member.key) === member) splice.replace(member, edit.value);
+      else splice.remove(member);
     }
-    if (close > at) target.copy(at, close);
-    const added = this.#added();
-    if (added !== '') target.insert(kept > 0 ? `,${added}` : added);
-    target.copy(Math.max(at, close), bytes.length);
+    splice.finish(this.#added());
   }
 
   /** Members that the sender did not give, as they are added before the closing brace. */
