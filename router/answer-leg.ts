@@ -1,8 +1,9 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import type { Call } from './engine/pool.js';
 import { closeLeg, describeLegs, type Job, type LegName, type LegRecord, openLeg } from './job.js';
+import { deadlinesOf, failureError } from './leg-terms.js';
 import { Relay, type RelayEnd } from './relay.js';
-import { deadlinesOf, failureError, type Room } from './room.js';
+import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 import type { SplicedBody } from './spliced-body.js';
 

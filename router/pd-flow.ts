@@ -5,9 +5,10 @@ import { runAnswerLeg } from './answer-leg.js';
 import type { EngineAnswer } from './collect.js';
 import { type Dialect, type Handover, oneTokenNoStream } from './dialects/dialect.js';
 import { describeLegs, type Job, type LegName } from './job.js';
+import { askedBy, attemptsOf, avoid, failureError } from './leg-terms.js';
 import { type PrefillEnd, runPrefill } from './prefill-leg.js';
 import type { RelayEnd } from './relay.js';
-import { askedBy, attemptsOf, avoid, failureError, type Room } from './room.js';
+import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 
 /** Why an attempt did not serve the client, while nothing has been sent to it. */

@@ -3,8 +3,9 @@ import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
 import type { ServerView } from './directory.js';
 import type { Job } from './job.js';
+import { askedBy, attemptsOf } from './leg-terms.js';
 import { answerOutcome, type Outcome, type Unserved } from './pd-flow.js';
-import { askedBy, attemptsOf, type Room } from './room.js';
+import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 
 /** Pods that compute prompt and answer themselves: those of no role first, else decode pods, which can do both. */

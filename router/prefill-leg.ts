@@ -6,7 +6,8 @@ import type { Call } from './engine/pool.js';
 import { EngineBody } from './engine-body.js';
 import { closeLeg, type Job, openLeg } from './job.js';
 import { JsonError } from './json-cursor.js';
-import { deadlinesOf, type Room } from './room.js';
+import { deadlinesOf } from './leg-terms.js';
+import type { Room } from './room.js';
 
 export type PrefillEnd =
   | { readonly kind: 'handover'; readonly handover: Handover }

@@ -48,6 +48,11 @@ export class FieldLines {
     return fields;
   }
 
+  /** One line without its line end; undefined when it is not legal. */
+  read(line: string): Field | undefined {
+    return this.#read(`${line}\r\n`);
+  }
+
   #asBefore(place: number, text: string, at: number): Field | undefined {
     const before = this.#before[place];
     return before !== undefined && text.startsWith(before.raw, at) ? before : undefined;
@@ -103,9 +108,10 @@ function trimmed(text: string): string {
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
 
 /** Digits with spaces around them and nothing else: not even a tab, which parsers do not agree upon after them. */
-const lengthLine = /^content-length: *(\d{1,15}) *\r\n$/i;
+const lengthLine = /^content-length: *(\d{1,15}) *(?:\r\n)?$/i;
 
-function lengthIn(line: string): number | undefined {
+/** The number in a Content-Length line; undefined when two parsers might read it differently. */
+export function lengthIn(line: string): number | undefined {
   const digits = lengthLine.exec(line)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
