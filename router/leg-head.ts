@@ -1,8 +1,9 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
+import type { Room } from './room.js';
 import type { SplicedBody } from './spliced-body.js';
-import { type Trace, type TraceOrigin, traceLine, traceOf } from './trace.js';
+import { type Trace, traceLine, traceOf } from './trace.js';
 
 /**
  * Headers that end at the router: they speak of one connection, or of bytes that change here. Accept-Encoding is among them
@@ -36,9 +37,9 @@ const joinUpTo = 15 * 1024;
 export class LegHead {
   readonly trace: Trace | undefined;
   readonly #start: string;
-  readonly #origin: TraceOrigin;
+  readonly #room: Room;
 
-  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, origin: TraceOrigin) {
+  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, room: Room) {
     let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`;
     let parents = none;
     let state = '';
@@ -47,13 +48,13 @@ export class LegHead {
       else if (lower === 'traceparent') parents = [...parents, value];
       else if (lower === 'tracestate') state += line;
     }
-    this.trace = traceOf(origin, parents);
+    this.trace = traceOf(room, parents);
     this.#start = this.trace?.isNew ? start : start + state;
-    this.#origin = origin;
+    this.#room = room;
   }
 
   request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
-    const span = this.trace ? traceLine(this.#origin.tracing, this.trace) : '';
+    const span = this.trace ? traceLine(this.#room.tracing, this.trace) : '';
     const start = `${this.#start}${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
     if (body.size <= joinUpTo) {
       const text = body.latin1();

@@ -1,3 +1,5 @@
+import type { Room } from './room.js';
+
 /** The trace that a request belongs to. */
 export interface Trace {
   /** 32 hexadecimal digits. */
@@ -14,13 +16,6 @@ export interface Tracing {
   readonly startsAll: boolean;
   /** Random bytes as hexadecimal digits, never all zero. */
   readonly mintHex: (bytes: number) => string;
-}
-
-/** Where traces begin, and where it is told that a client's could not be read. */
-export interface TraceOrigin {
-  readonly tracing: Tracing;
-  readonly metrics: { repair(what: string): void };
-  readonly warn: (key: string, message: string, fields?: Record<string, unknown>) => void;
 }
 
 const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -43,7 +38,7 @@ function readTraceparent(value: string): Trace | undefined {
  * The trace of a request with these `traceparent` headers; undefined when it has none and none is begun for it. What cannot
  * be read begins a new trace, as the specification asks, and is counted.
  */
-export function traceOf({ tracing, metrics, warn }: TraceOrigin, given: readonly string[]): Trace | undefined {
+export function traceOf({ tracing, metrics, warn }: Room, given: readonly string[]): Trace | undefined {
   const [value] = given;
   if (value !== undefined) {
     const trace = given.length === 1 ? readTraceparent(value) : undefined;
