@@ -1,18 +1,12 @@
-/** The four parts, each opened the same way by its own command, by `tandem all`, by the lab and by the end-to-end tests. */
+/** The four parts, each opened the same way by its own command, by `tandem all`, by the lab and by the end-to-end tests; what only one of them needs is loaded with it. */
 import { setMaxListeners } from 'node:events';
-import { openExtenderStores } from '../../extender/main.js';
-import { startExtender } from '../../extender/start.js';
 import { spoken } from '../../router/dialects/spoken.js';
 import type { Limits } from '../../router/limits.js';
-import { openRouterStores } from '../../router/main.js';
 import type { OtherWorkers } from '../../router/sharing.js';
-import { startRouter } from '../../router/start.js';
-import { startWebhook } from '../../webhooks/start.js';
 import { volcano } from '../api/names.js';
 import { systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
 import type { Running } from '../base/running.js';
-import { startController } from '../controller/start.js';
 import type { ExpandSettings } from '../core/expand/types.js';
 import type { KubeClient } from '../kube/client.js';
 import { parseAddress } from '../server/listen.js';
@@ -57,6 +51,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
     { ...(folder !== undefined && { folder }), ...(history && { history }), onProblem },
     signal,
   );
+  const { startWebhook } = await import('../../webhooks/start.js');
   const webhook = await startWebhook(
     {
       client,
@@ -107,7 +102,8 @@ export interface ControllerPartOptions extends Common {
   readonly leaderElection?: { readonly namespace?: string; readonly identity: string };
 }
 
-export function controllerPart(options: ControllerPartOptions, signal: AbortSignal): Promise<Running> {
+export async function controllerPart(options: ControllerPartOptions, signal: AbortSignal): Promise<Running> {
+  const { startController } = await import('../controller/start.js');
   const { client, workers, leaderElection } = options;
   return startController(
     {
@@ -133,6 +129,8 @@ export interface ExtenderPartOptions extends Common {
 
 export function extenderPart(options: ExtenderPartOptions, signal: AbortSignal): Promise<Running> {
   return withStores(signal, async (own) => {
+    const { openExtenderStores } = await import('../../extender/main.js');
+    const { startExtender } = await import('../../extender/start.js');
     const logger = createLogger('extender', options.logLevel);
     const ladder = await loadLadder(options.ladder);
     const stores = await openExtenderStores(options.source, logger, own);
@@ -156,6 +154,8 @@ export interface RouterPartOptions extends Common, TlsFlags {
 
 export function routerPart(options: RouterPartOptions, signal: AbortSignal): Promise<Running> {
   return withStores(signal, async (own) => {
+    const { openRouterStores } = await import('../../router/main.js');
+    const { startRouter } = await import('../../router/start.js');
     const logger = createLogger('router', options.logLevel);
     const stores = await openRouterStores(options.source, logger, own);
     return startRouter(

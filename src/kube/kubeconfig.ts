@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../base/clock.js';
 import { describeError, table } from '../base/errors.js';
+import { type PlainKubeconfig, readPlainKubeconfig } from './plain-kubeconfig.js';
 
 export const connectionErrors = table({
   'no-kubeconfig': {
@@ -103,6 +104,8 @@ async function fromServiceAccount(folder: string, host: string, port: string): P
 
 async function fromFiles(files: readonly string[]): Promise<Connection> {
   const source = files.join(delimiter);
+  const plain = files.length === 1 ? await readAlone(source) : undefined;
+  if (plain) return fromPlain(plain, source);
   const bad: Bad = (why, cause) => connectionErrors('bad-kubeconfig', { file: source, why }, cause);
   const config = await readConfigs(files, bad);
   const cluster = config.getCurrentCluster();
@@ -121,6 +124,17 @@ async function fromFiles(files: readonly string[]): Promise<Connection> {
     source,
     headers: async () => (await options(config, bad)).headers,
   };
+}
+
+/** One file that needs no library; undefined also when it cannot be read, which is told when the library is to read it. */
+async function readAlone(file: string): Promise<PlainKubeconfig | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : readPlainKubeconfig(text, dirname(file));
+}
+
+function fromPlain({ token, server, ...rest }: PlainKubeconfig, source: string): Connection {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return { ...rest, server: server.replace(/\/+$/, ''), source, headers: () => Promise.resolve(headers) };
 }
 
 /** Several files are merged, the first one wins, as kubectl does. */

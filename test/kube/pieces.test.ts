@@ -243,6 +243,25 @@ t.test('how a cluster is found', async (t) => {
     );
   });
 
+  t.test('a file that is read without the library says what the library says', async (t) => {
+    const text = (value: string) => Buffer.from(value).toString('base64');
+    const users: Readonly<Record<string, object>> = {
+      'a token': { token: 'abc' },
+      'a certificate in place': { 'client-certificate-data': text('CERT'), 'client-key-data': text('KEY') },
+      'a certificate in files': { 'client-certificate': 'ca.pem', 'client-key': 'ca.pem' },
+      nothing: {},
+      'a password, which only the library knows': { username: 'u', password: 'p' },
+    };
+    for (const [title, user] of Object.entries(users)) {
+      const file = join(path, 'plain');
+      await writeFile(file, config('https://one.example:6443/', user));
+      const alone = await loadConnection({ file, env: {} });
+      const merged = await loadConnection({ env: { KUBECONFIG: `${file}:${file}` } });
+      t.same({ ...alone, source: '', headers: 0 }, { ...merged, source: '', headers: 0 }, title);
+      t.same(await alone.headers(), await merged.headers(), title);
+    }
+  });
+
   t.test('~/.kube/config is the last resort', async (t) => {
     await mkdir(join(path, '.kube'), { recursive: true });
     await writeFile(join(path, '.kube', 'config'), config('https://home.example').replace('ca.pem', '../ca.pem'));
