@@ -33,7 +33,7 @@ export function acceptJob(
     id,
     model,
     answer,
-    head: new LegHead(head, id, room),
+    head: new LegHead(head, id, room.tracing),
     body: forEngines(room, body, view, target.isLora ? undefined : model),
     view,
     streaming: body.text('stream')?.toString() === 'true',

@@ -1,9 +1,8 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
-import type { Room } from './room.js';
 import type { SplicedBody } from './spliced-body.js';
-import { type Trace, traceLine, traceOf } from './trace.js';
+import type { Trace, Tracing } from './trace.js';
 
 /**
  * Headers that end at the router: they speak of one connection, or of bytes that change here. Accept-Encoding is among them
@@ -37,9 +36,9 @@ const joinUpTo = 15 * 1024;
 export class LegHead {
   readonly trace: Trace | undefined;
   readonly #start: string;
-  readonly #room: Room;
+  readonly #tracing: Tracing;
 
-  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, room: Room) {
+  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, tracing: Tracing) {
     let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`;
     let parents = none;
     let state = '';
@@ -48,13 +47,13 @@ export class LegHead {
       else if (lower === 'traceparent') parents = [...parents, value];
       else if (lower === 'tracestate') state += line;
     }
-    this.trace = traceOf(room, parents);
+    this.trace = tracing.of(parents);
     this.#start = this.trace?.isNew ? start : start + state;
-    this.#room = room;
+    this.#tracing = tracing;
   }
 
   request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
-    const span = this.trace ? traceLine(this.#room.tracing, this.trace) : '';
+    const span = this.trace ? this.#tracing.line(this.trace) : '';
     const start = `${this.#start}${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
     if (body.size <= joinUpTo) {
       const text = body.latin1();

@@ -26,6 +26,7 @@ import { watchLoop } from './loop-delay.js';
 import type { Room } from './room.js';
 import { addGauges, RouterMetrics } from './router-metrics.js';
 import { type OtherWorkers, startSharing } from './sharing.js';
+import { Tracing } from './trace.js';
 
 export interface RouterOptions extends Stores {
   readonly listen: Address;
@@ -112,19 +113,30 @@ function exportReadings({ metrics }: RouterOptions, room: Room, handler: Handler
 function makeRoom(options: RouterOptions, limits: Limits): Room {
   const { clock = systemClock, random = Math.random, pool } = options;
   const warn = once(options.logger);
+  const metrics = new RouterMetrics(options.metrics);
   if (pool?.tls?.rejectUnauthorized === false)
     warn('engine-insecure', 'engines are spoken to over TLS without a look at who they are, as --engine-insecure asks');
   return {
     pool: new EnginePool({ ...defaultPool, ...pool }),
     load: new LoadTable(),
     prefix: new PrefixIndex(),
-    metrics: new RouterMetrics(options.metrics),
+    metrics,
     warn,
     limits,
     clock,
     random,
-    tracing: { startsAll: options.startTraces ?? false, mintHex: hexIds() },
+    tracing: makeTracing(options, metrics, warn),
   };
+}
+
+function makeTracing({ startTraces = false }: RouterOptions, metrics: RouterMetrics, warn: Room['warn']): Tracing {
+  const onIllegal = (traceparent: string) => {
+    metrics.repair('traceparent');
+    warn('traceparent', 'a client sends a traceparent that is not legal; a new trace begins here: mend the client', {
+      traceparent: traceparent.slice(0, 100),
+    });
+  };
+  return new Tracing({ startsAll: startTraces, mintHex: hexIds(), onIllegal });
 }
 
 function syncedAll({ pods, modelServers, modelRoutes }: Stores): Promise<void> {

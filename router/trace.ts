@@ -1,5 +1,3 @@
-import type { Room } from './room.js';
-
 /** The trace that a request belongs to. */
 export interface Trace {
   /** 32 hexadecimal digits. */
@@ -10,12 +8,13 @@ export interface Trace {
   readonly isNew: boolean;
 }
 
-/** How traces are begun, where a client sent none or none that can be read. */
-export interface Tracing {
-  /** Begin one for each request that has none. */
+export interface TracingOptions {
+  /** Begin a trace for each request that has none. */
   readonly startsAll: boolean;
   /** Random bytes as hexadecimal digits, never all zero. */
   readonly mintHex: (bytes: number) => string;
+  /** A client sent what cannot be read. */
+  readonly onIllegal: (traceparent: string) => void;
 }
 
 const pattern = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -34,26 +33,33 @@ function readTraceparent(value: string): Trace | undefined {
   return { id, flags: `0${Number.parseInt(flags, 16) & knownFlags}`, isNew: false };
 }
 
-/**
- * The trace of a request with these `traceparent` headers; undefined when it has none and none is begun for it. What cannot
- * be read begins a new trace, as the specification asks, and is counted.
- */
-export function traceOf({ tracing, metrics, warn }: Room, given: readonly string[]): Trace | undefined {
-  const [value] = given;
-  if (value !== undefined) {
-    const trace = given.length === 1 ? readTraceparent(value) : undefined;
-    if (trace) return trace;
-    metrics.repair('traceparent');
-    warn('traceparent', 'a client sends a traceparent that is not legal; a new trace begins here', {
-      traceparent: value.slice(0, 100),
-    });
-  } else if (!tracing.startsAll) {
-    return undefined;
-  }
-  return { id: tracing.mintHex(16), flags: sampled, isNew: true };
-}
+/** Keeps requests in the traces of their clients, and gives each leg a span of its own. */
+export class Tracing {
+  readonly #options: TracingOptions;
 
-/** The header line of one leg, whose span is a new child of the client's. */
-export function traceLine({ mintHex }: Tracing, { id, flags }: Trace): string {
-  return `traceparent: 00-${id}-${mintHex(8)}-${flags}\r\n`;
+  constructor(options: TracingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The trace of a request with these `traceparent` headers; undefined when it has none and none is begun for it. What cannot
+   * be read begins a new trace, as the specification asks.
+   */
+  of(given: readonly string[]): Trace | undefined {
+    const { startsAll, mintHex, onIllegal } = this.#options;
+    const [value] = given;
+    if (value !== undefined) {
+      const trace = given.length === 1 ? readTraceparent(value) : undefined;
+      if (trace) return trace;
+      onIllegal(value);
+    } else if (!startsAll) {
+      return undefined;
+    }
+    return { id: mintHex(16), flags: sampled, isNew: true };
+  }
+
+  /** The header line of one leg, whose span is a new child of the client's. */
+  line({ id, flags }: Trace): string {
+    return `traceparent: 00-${id}-${this.#options.mintHex(8)}-${flags}\r\n`;
+  }
 }

@@ -71,86 +71,70 @@ const seenByAll = async ({ metric }: RouterProcess, places: number): Promise<boo
   return first === places && second === places;
 };
 
-t.test('two workers pair as one router', async (t) => {
-  const { router, decodes } = await crew(t);
-  const clients: Client[] = [];
-  for (let open = 1; open <= 6; open += 1) {
-    clients.push(await stream(router));
-    await router.untilMetric(() => seenByAll(router, open));
-  }
-  t.equal(await router.metric('tandem_router_requests_in_flight', 'worker="0"'), 3, 'connections come in turn');
-  t.equal(await router.metric('tandem_router_requests_in_flight', 'worker="1"'), 3);
-  t.same(
-    decodes.map(({ requests }) => requests.length),
-    [3, 3],
-    'each pair is chosen in the light of what the other worker has given out',
-  );
-  finishAll(decodes);
-  await Promise.all(clients.map((client) => client.received('[DONE]')));
-  await router.untilMetric(() => seenByAll(router, 0));
-  t.equal(
-    await router.metric('tandem_router_requests_total', 'model="tiny"', 'status="200"'),
-    6,
-    'counters are summed',
-  );
-  const whole = await (await fetch(`http://127.0.0.1:${router.port}/metrics`)).text();
-  t.match(whole, /tandem_router_requests_total\{model="tiny",status="200"\} 6\n/, 'also on the port of clients');
-  t.match(await router.probe('/healthz'), { status: 200, text: 'ok\n' });
-});
+const counted = (router: RouterProcess): Promise<number> =>
+  router.metric('tandem_router_requests_total', 'model="tiny"', 'status="200"');
 
-t.test('a worker that is killed costs its own streams only, and is replaced', async (t) => {
+t.test('two workers', async (t) => {
   const { router, decodes } = await crew(t);
-  const clients = [await stream(router), await stream(router)];
-  await router.untilMetric(() => seenByAll(router, 2));
-  const [victim = 0, survivor] = router.workers();
-  process.kill(victim, 'SIGKILL');
-  const cut = await Promise.race(clients.map((client) => client.ended.then(() => client)));
-  await router.untilMetric(async () => (await router.metric('tandem_router_worker_restarts_total')) === 1);
-  await router.untilMetric(async () => (await router.metric('tandem_router_workers')) === 2);
-  await router.untilMetric(() => seenByAll(router, 1));
-  t.notMatch(cut.text(), 'DONE');
-  t.ok(router.workers().includes(survivor ?? 0));
-  t.notOk(router.workers().includes(victim));
-  const after = [await stream(router), await stream(router)];
-  const served = ['0', '1'].map((worker) => router.metric('tandem_router_requests_in_flight', `worker="${worker}"`));
-  t.same((await Promise.all(served)).sort(), [1, 2], 'the replacement serves');
-  finishAll(decodes);
-  const others = clients.filter((client) => client !== cut);
-  await Promise.all([...others, ...after].map((client) => client.received('[DONE]')));
-  t.pass('the other stream went on to its end');
-});
 
-t.test('what a worker had counted stays in the sums when it is gone', async (t) => {
-  const { router, decodes } = await crew(t);
-  const clients = [await stream(router), await stream(router)];
-  finishAll(decodes);
-  await Promise.all(clients.map((client) => client.received('[DONE]')));
-  const counted = () => router.metric('tandem_router_requests_total', 'model="tiny"');
-  await router.untilMetric(async () => (await counted()) === 2);
-  process.kill(router.workers()[0] ?? 0, 'SIGKILL');
-  await router.untilMetric(async () => (await router.metric('tandem_router_worker_restarts_total')) === 1);
-  await router.untilMetric(async () => (await router.metric('tandem_router_workers')) === 2);
-  t.equal(await counted(), 2);
-});
+  await t.test('pair as one router', async (t) => {
+    const clients: Client[] = [];
+    for (let open = 1; open <= 6; open += 1) {
+      clients.push(await stream(router));
+      await router.untilMetric(() => seenByAll(router, open));
+    }
+    t.equal(await router.metric('tandem_router_requests_in_flight', 'worker="0"'), 3, 'connections come in turn');
+    t.equal(await router.metric('tandem_router_requests_in_flight', 'worker="1"'), 3);
+    t.same(
+      decodes.map(({ requests }) => requests.length),
+      [3, 3],
+      'each pair is chosen in the light of what the other worker has given out',
+    );
+    finishAll(decodes);
+    await Promise.all(clients.map((client) => client.received('[DONE]')));
+    await router.untilMetric(() => seenByAll(router, 0));
+    t.equal(await counted(router), 6, 'counters are summed');
+    const whole = await (await fetch(`http://127.0.0.1:${router.port}/metrics`)).text();
+    t.match(whole, /tandem_router_requests_total\{model="tiny",status="200"\} 6\n/, 'also on the port of clients');
+    t.match(await router.probe('/healthz'), { status: 200, text: 'ok\n' });
+  });
 
-t.test('SIGTERM lets streams end, then leaves no process behind', async (t) => {
-  const { router, decodes } = await crew(t);
-  const clients = [await stream(router, 'one'), await stream(router, 'two')];
-  const pids = router.workers();
-  router.child.kill('SIGTERM');
-  await router.untilMetric(async () => (await router.probe('/readyz')).status === 503);
-  for (const client of clients) t.notMatch(client.text(), 'over');
-  finishAll(decodes);
-  await Promise.all(clients.map((client) => client.received('[DONE]')));
-  t.equal(await router.exited, 0);
-  for (const pid of pids) t.notOk(existsSync(`/proc/${pid}`), `worker ${pid} is gone`);
-  const lines = router
-    .stderr()
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
-  const requests = lines.filter(({ msg }) => msg === 'request');
-  t.same(requests.map(({ id }) => id).sort(), ['one', 'two'], 'both workers wrote their access lines');
+  await t.test('one of which is killed, lose the streams of that one, and it is replaced', async (t) => {
+    const clients = [await stream(router), await stream(router)];
+    await router.untilMetric(() => seenByAll(router, 2));
+    const [victim = 0, survivor = 0] = router.workers();
+    process.kill(victim, 'SIGKILL');
+    const cut = await Promise.race(clients.map((client) => client.ended.then(() => client)));
+    await router.untilMetric(async () => (await router.metric('tandem_router_worker_restarts_total')) === 1);
+    await router.untilMetric(() => seenByAll(router, 1));
+    t.notMatch(cut.text(), 'DONE');
+    t.ok(router.workers().includes(survivor));
+    t.notOk(router.workers().includes(victim));
+    t.equal(await router.metric('tandem_router_workers'), 2);
+    t.equal(await counted(router), 6, 'what it had counted stays in the sums');
+    const after = [await stream(router), await stream(router)];
+    const open = ['0', '1'].map((worker) => router.metric('tandem_router_requests_in_flight', `worker="${worker}"`));
+    t.same((await Promise.all(open)).sort(), [1, 2], 'the replacement serves');
+    finishAll(decodes);
+    const others = clients.filter((client) => client !== cut);
+    await Promise.all([...others, ...after].map((client) => client.received('[DONE]')));
+    t.pass('the other stream went on to its end');
+  });
+
+  await t.test('let streams end after SIGTERM, then leave no process behind', async (t) => {
+    const clients = [await stream(router, 'one'), await stream(router, 'two')];
+    const pids = router.workers();
+    router.child.kill('SIGTERM');
+    await router.untilMetric(async () => (await router.probe('/readyz')).status === 503);
+    for (const client of clients) t.notMatch(client.text(), 'over');
+    finishAll(decodes);
+    await Promise.all(clients.map((client) => client.received('[DONE]')));
+    t.equal(await router.exited, 0);
+    for (const pid of pids) t.notOk(existsSync(`/proc/${pid}`), `worker ${pid} is gone`);
+    const lines = router.stderr().trim().split('\n');
+    const ids = lines.map((line) => (JSON.parse(line) as { id?: string }).id);
+    t.same(ids.filter((id) => id === 'one' || id === 'two').sort(), ['one', 'two'], 'both wrote their access lines');
+  });
 });
 
 t.test('what keeps a worker from starting ends the router and is said once', async (t) => {
