@@ -70,8 +70,11 @@ export async function startOurWebhook({ kubeconfig, client }: ApiSite): Promise<
   return { name: 'tandem webhook', port: Number(port), ca, pid: child.pid ?? 0, stop };
 }
 
-/** Flags for the measured Node, e.g. `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/prof"`. */
-const nodeFlags = (): readonly string[] => process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? [];
+/** Those of config/webhook/deployment.yaml, and more, e.g. `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/prof"`. */
+const nodeFlags = (): readonly string[] => [
+  '--max-semi-space-size=8',
+  ...(process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? []),
+];
 
 /** The CA that the webhook told the API server to trust. */
 async function trusted(client: KubeClient): Promise<string> {

@@ -18,9 +18,12 @@ const one = 1_000_000_000n;
 const binary = ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const shape = /^([+-]?)(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i))?$/;
 
+/** No quantity is longer than 100 characters, and pattern and BigInt take quadratic time on a hostile one. */
+const matchShape = (text: string): RegExpExecArray | null => (text.length > 100 ? null : shape.exec(text));
+
 /** Nano-units of a quantity such as `4`, `"500m"`, `"1.5Gi"`, `"1e3"`; undefined when it is not one. */
 export function parseQuantity(text: string | number): bigint | undefined {
-  const match = shape.exec(String(text));
+  const match = matchShape(String(text));
   if (!match) return undefined;
   const [, sign, digits = '', exponent, suffix = ''] = match;
   const [whole = '', fraction = ''] = digits.split('.');

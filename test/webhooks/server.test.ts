@@ -350,6 +350,24 @@ t.test('20 MB are cut off, 3 MB objects are judged, a duplicate key counts once'
   t.equal((await send('/mutate/modelservings', twice)).response.uid, review.request.uid);
 });
 
+t.test('texts on which a careless pattern would work for hours are judged at once', async (t) => {
+  const { send } = await open(t);
+  const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
+  const slashes = `${'/'.repeat(1_000_000)}x`;
+  const object = structuredClone(review.request.object) as RawObject & ModelServing & { metadata: object };
+  Object.assign(object.metadata, { annotations: { 'tandem.dev/model': slashes } });
+  for (const { entryTemplate } of object.spec.template.roles) {
+    for (const container of entryTemplate?.spec?.containers ?? []) {
+      const limits = { memory: `${'1'.repeat(1_000_000)}x`, 'huawei.com/ascend-1980': `${'1'.repeat(1_000_000)}x` };
+      Object.assign(container, { volumeMounts: [{ name: 'v', mountPath: slashes }], resources: { limits } });
+    }
+  }
+  for (const path of ['/mutate/modelservings', '/validate/modelservings']) {
+    const body = JSON.stringify({ ...review, request: { ...review.request, object } });
+    t.equal((await send(path, body)).status, 200, path);
+  }
+});
+
 t.test('a sender that is slow or leaves is forgotten', async (t) => {
   const { call, send } = await open(t, worldOf(), 300);
   const good = await recorded('modelservings--CREATE');

@@ -1,5 +1,6 @@
 import type { EnvVar } from '../../api/kube.js';
 import { isObject } from '../../base/json.js';
+import { withoutSlash } from '../../base/path.js';
 import { patternOf } from '../reading/pattern.js';
 import type { EngineRole } from './subject.js';
 
@@ -97,7 +98,7 @@ export function isAtLeast(version: string | undefined, major: number, minor: num
 /** Volume mounts of the engine container and init containers' shared paths, longest first. */
 export const isMounted = ({ container }: Pick<EngineRole, 'container'>, path: string): boolean =>
   (container.volumeMounts ?? []).some(({ mountPath }) => {
-    const mount = mountPath.replace(/\/+$/, '');
+    const mount = withoutSlash(mountPath);
     return path === mount || path.startsWith(`${mount}/`);
   });
 

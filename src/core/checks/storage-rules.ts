@@ -1,4 +1,5 @@
 import type { Volume } from '../../api/kube.js';
+import { withoutSlash } from '../../base/path.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { WantedVolume } from '../profiles/types.js';
 import { finding } from './finding.js';
@@ -25,7 +26,7 @@ interface Shm {
 }
 
 function shmOf({ container, spec, path }: EngineRole): Shm | undefined {
-  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath.replace(/\/+$/, '') === '/dev/shm');
+  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => withoutSlash(mountPath) === '/dev/shm');
   const volume = (spec.volumes ?? []).find(({ name }) => name === mount?.name);
   if (volume?.emptyDir?.medium !== 'Memory') return undefined;
   const limit = wholeUnits(volume.emptyDir.sizeLimit);
@@ -110,7 +111,7 @@ export const rpcPathsAreOwn = engineRule({
 
 /** Whether a folder of the container is one of the node, shared by all pods there. */
 function isOnHost({ container, spec }: EngineRole, path: string): boolean {
-  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath.replace(/\/+$/, '') === path);
+  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => withoutSlash(mountPath) === path);
   return (spec.volumes ?? []).some(({ name, hostPath }) => name === mount?.name && hostPath !== undefined);
 }
 
@@ -242,7 +243,7 @@ export const offlineModelIsMounted = engineRule({
   *check(engine) {
     const model = engine.engine.model;
     if (literalOf(engine, 'HF_HUB_OFFLINE') !== '1' || !model?.startsWith('/')) return;
-    if (isMounted(engine, model.replace(/\/+$/, ''))) return;
+    if (isMounted(engine, withoutSlash(model))) return;
     yield finding(`${engine.containerPath}.volumeMounts`, {
       saw: model,
       want: 'a path under a volume mount',

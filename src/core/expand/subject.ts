@@ -1,5 +1,6 @@
 import type { Container } from '../../api/kube.js';
 import { canonicalJson, isObject } from '../../base/json.js';
+import { withoutSlash } from '../../base/path.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
 import { patternOf } from '../reading/pattern.js';
 import { listAt, objectAt, textAt } from '../reading/shape.js';
@@ -71,13 +72,6 @@ export function mounts({ reading, template }: Subject, paths: readonly string[],
 
 const hasVolume = ({ spec }: Subject['template'], volume: string): boolean =>
   listAt(spec, 'volumes').some((other) => textAt(other, 'name') === volume);
-
-/** Without the slashes at its end; a pattern for that takes quadratic time on a path of slashes. */
-function withoutSlash(path: string): string {
-  let end = path.length;
-  while (path[end - 1] === '/') end -= 1;
-  return end === path.length ? path : path.slice(0, end);
-}
 
 /**
  * A volume and its mount in the engine container. A volume of that name with another source is the user's own, so the

@@ -1,5 +1,6 @@
 import { env, tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
+import { withoutSlash } from '../../base/path.js';
 import type { EngineProfile, Profiles, TerseArgument } from '../profiles/types.js';
 import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
@@ -239,7 +240,7 @@ function groups(words: readonly string[]): string[][] {
 /** What the placeholders of profiles stand for in this role. */
 export function valuesOf(terse: PlannedRole, all: readonly PlannedRole[]): Values {
   const { choice, size, side, model } = terse;
-  const modelId = model.replace(/^\w+:\/\//, '').replace(/\/+$/, '');
+  const modelId = withoutSlash(model.replace(/^\w+:\/\//, ''));
   const of = (wanted: Side) =>
     all.find((other) => other.side === wanted)?.size ?? { tensorParallel: 1, pipelineParallel: 1, dataParallel: 1 };
   const base: Values = {
