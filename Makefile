@@ -67,6 +67,11 @@ e2e-real: build control-plane ## The end-to-end scenarios on a real kube-apiserv
 control-plane: ## Build etcd, kube-apiserver, scheduler, controller-manager and kubectl once (Go, about 10 CPU minutes, cached)
 	@test/control-plane/build.sh
 
+.PHONY: fuzz
+fuzz: build ## Fuzz parsers, splicing and streams of the router (hours: a million cases each, another seed each time); RUNS=, SEED=
+	@export TANDEM_FUZZ_RUNS=$(or $(RUNS),1000000) TANDEM_FUZZ_SEED=$(or $(SEED),$$((RANDOM * 32768 + RANDOM))) TAP_TIMEOUT=86400; \
+	for part in request-fuzz response-fuzz body client-faults; do echo "$$part, seed $$TANDEM_FUZZ_SEED"; node --enable-source-maps dist/test/router/$$part.test.js; done
+
 .PHONY: mutate
 mutate: build ## Mutation score of the rules and the expansion (hours); a part: FILES=dist/src/core/checks/route-rules.js
 	@$(BIN)/stryker run $(if $(FILES),--mutate $(FILES))

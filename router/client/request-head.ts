@@ -27,7 +27,8 @@ export interface RequestHead {
 const requestLine = /^([A-Z-]{1,32}) ([\x21-\x7e]+) HTTP\/(\d)\.(\d)$/;
 const versionless = /^[A-Z-]{1,32} \S+$/;
 const methods = new Set(METHODS);
-const absolute = /^https?:\/\/[^/?#]+/i;
+/** Without user and password (RFC 9110 4.2.4), and with nothing in the host that is none. */
+const absolute = /^https?:\/\/[\w.~%:[\]-]+(?=[/?#]|$)/i;
 /** Header lines of one request. */
 export const mostFields = 1000;
 const lines = new FieldLines();

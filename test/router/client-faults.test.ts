@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { Limits } from '../../router/limits.js';
 import { labels } from '../../src/api/names.js';
+import { fuzzing } from './fuzz-support.js';
 import { routerLab, serverOf } from './lab.js';
 import {
   answer,
@@ -85,7 +86,7 @@ t.test('a stream of events arrives byte for byte, wherever it is cut and however
       const got = (await text).split('\r\n\r\n').slice(1).join('\r\n\r\n');
       if (got !== Buffer.from(`${framed}0\r\n\r\n`).toString('latin1')) throw new Error('other bytes arrived');
     }),
-    { numRuns: 100, interruptAfterTimeLimit: 8000, markInterruptAsFailure: false },
+    fuzzing(8_150_023, 100),
   );
   await nothingIsLeft(t, lab.running, engine);
 });

@@ -162,6 +162,11 @@ t.test('a call to an engine', async (t) => {
     ],
     ['silence', () => undefined, { stage: 'head', fault: 'timeout' }],
     [
+      'silence after the head',
+      ({ socket }) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n'),
+      { stage: 'body', fault: 'timeout' },
+    ],
+    [
       'silence in the middle',
       ({ socket }) => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc'),
       { stage: 'body', fault: 'timeout' },

@@ -194,7 +194,7 @@ function faultOf(text: string, node: Session, us: Session): string | undefined {
     const { body: ours, ...head } = read;
     const { body: theirs, ...otherHead } = other;
     otherHead.target = pathOf(otherHead.target);
-    if (!read.keepAlive && namesBoth(read)) otherHead.keepAlive = false;
+    if (!read.keepAlive && closesHere(text, read)) otherHead.keepAlive = false;
     if (JSON.stringify(head) !== JSON.stringify(otherHead)) {
       return `Node reads ${JSON.stringify(otherHead)}; here it is ${JSON.stringify(head)}`;
     }
@@ -203,16 +203,16 @@ function faultOf(text: string, node: Session, us: Session): string | undefined {
     }
   }
   const last = us.requests.at(-1);
-  return isLess(us, node) && !(last && namesBoth(last)) ? unexplained(text, us) : undefined;
+  return isLess(us, node) && !(last && closesHere(text, last)) ? unexplained(text, us) : undefined;
 }
 
 /** Node reads the body of a request that asks for another protocol, and then drops what else came in the same piece. */
 const losesWhatFollows = (request: Read | undefined): boolean =>
   request !== undefined && /^upgrade:/im.test(request.headers) && /^connection:.*upgrade/im.test(request.headers);
 
-/** `close` wins here, and nothing is read after it; to Node an HTTP/1.0 request that says `keep-alive` as well stays. */
-const namesBoth = ({ headers }: Read): boolean =>
-  /connection:.*close/i.test(headers) && /connection:.*keep-alive/i.test(headers);
+/** `close` wins here, and nothing is read after it; to Node `keep-alive` beside it wins in HTTP/1.0, and a tab beside it hides it. */
+const closesHere = (text: string, { headers }: Read): boolean =>
+  /connection:.*close/i.test(headers) && (/connection:.*keep-alive/i.test(headers) || /close\t|\tclose/i.test(text));
 
 const isLess = (us: Session, node: Session): boolean => whole(us) < whole(node);
 const whole = ({ requests }: Session): number => requests.filter(({ body }) => body !== undefined).length;

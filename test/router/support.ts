@@ -23,6 +23,8 @@ export interface ScriptedEngine {
   script: Script;
   /** Told of every stretch of bytes as it comes. */
   onBytes: (bytes: Buffer) => void;
+  /** Told of every connection before anything is read from it. */
+  onConnection: (socket: Socket) => void;
   close(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export async function scriptedEngine(t: Test, host: string, port: number, script
       }),
     script,
     onBytes: () => undefined,
+    onConnection: () => undefined,
     close: () => close(server, sockets),
   };
   const onRequest = (request: Arrived) => {
@@ -51,6 +54,7 @@ export async function scriptedEngine(t: Test, host: string, port: number, script
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
+    engine.onConnection(socket);
     socket.on('data', (bytes: Buffer) => engine.onBytes(bytes));
     readRequests(socket, onRequest);
   });
