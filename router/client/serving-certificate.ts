@@ -34,6 +34,8 @@ export interface CertificateEvents {
 
 /** Between two looks at files whose file system tells of no changes. */
 const lookMs = 10_000;
+/** Whoever writes a new pair in place writes one file after the other. */
+const settleMs = 100;
 
 /** The certificate that clients see, read again when its files change; a change that cannot be used leaves the last one. */
 export class ServingCertificate {
@@ -44,6 +46,7 @@ export class ServingCertificate {
   /** What was read last, also when it was of no use: it is told once. */
   #seen: ServingPair;
   #use: (pair: ServingPair) => void = () => undefined;
+  #settling: NodeJS.Timeout | undefined;
   #reading = false;
   #again = false;
   #closed = false;
@@ -76,14 +79,22 @@ export class ServingCertificate {
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#settling);
     for (const watcher of this.#watchers) watcher.close();
   }
 
   #watch(folder: string): FSWatcher {
-    const watcher = watch(folder, { persistent: false }, () => this.#look());
+    const watcher = watch(folder, { persistent: false }, () => this.#lookSoon());
     return watcher.on('error', (error) => {
       this.#events.logger.warn({ folder, why: describeError(error) }, 'a folder cannot be watched, only looked at');
     });
+  }
+
+  #lookSoon(): void {
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined;
+      this.#look();
+    }, settleMs).unref();
   }
 
   /** One read at a time, and one more when something changed meanwhile. */
