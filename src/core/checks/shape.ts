@@ -127,8 +127,9 @@ function memberOf(schema: Schema, name: string): Schema | undefined {
 
 function* judgeItems(value: readonly unknown[], schema: Schema, at: At): Iterable<FoundAt> {
   const { items, minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema;
-  if (value.length < minItems) yield wrong(at.path, `${value.length} items`, `at least ${minItems}`);
-  if (value.length > maxItems) yield wrong(at.path, `${value.length} items`, `at most ${maxItems}`);
+  const saw = `${value.length} items`;
+  if (at.strict && value.length < minItems) yield wrong(at.path, saw, `at least ${minItems}`);
+  if (at.strict && value.length > maxItems) yield wrong(at.path, saw, `at most ${maxItems}`);
   for (const [i, item] of value.entries()) {
     if (items) yield* judge(item, items, { ...at, path: `${at.path}[${i}]` });
   }
