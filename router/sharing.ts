@@ -24,8 +24,8 @@ export interface OtherWorkers {
   probes(own: ProbeState): ProbeState;
 }
 
-/** How long changes wait to be told together. A change is with the others after two such waits and the way there: under 10 ms. */
-const gatherMs = 3;
+/** From one batch to the next, so that many changes are told together; the first one after a silence goes at once. */
+const gatherMs = 4;
 
 /**
  * Gives this worker's pairing the load and the prefixes of the others, and tells them its own. Nothing is sent while nothing
@@ -33,10 +33,12 @@ const gatherMs = 3;
  */
 export function startSharing(load: LoadTable, prefix: PrefixIndex, others: OtherWorkers): { stop(): void } {
   let timer: NodeJS.Timeout | undefined;
+  let sentAt = 0;
   let isSending = false;
   let hasMore = false;
   const flush = () => {
     timer = undefined;
+    sentAt = performance.now();
     isSending = true;
     hasMore = false;
     others.send({ load: load.changes(), prefixes: prefix.news() }, () => {
@@ -46,7 +48,7 @@ export function startSharing(load: LoadTable, prefix: PrefixIndex, others: Other
   };
   const wake = () => {
     if (isSending) hasMore = true;
-    else timer ??= setTimeout(flush, gatherMs);
+    else timer ??= setTimeout(flush, gatherMs - (performance.now() - sentAt));
   };
   load.share(wake);
   prefix.share(wake);

@@ -3,8 +3,8 @@ import type { LoadRow } from '../../core/pairing/load.js';
 import type { PrefixNews } from '../../core/pairing/prefix.js';
 import type { Line } from './line.js';
 
-/** How long batches for one worker wait for those of others. */
-const gatherMs = 2;
+/** From one message to a worker to the next; the first one after a silence goes at once. */
+const gatherMs = 3;
 /** Prompts that wait for a worker which is behind; of more than these it learns when it sees them. */
 const mostPrefixes = 5000;
 
@@ -18,6 +18,7 @@ export class Outbox {
   readonly #line: Line;
   readonly #waiting = new Map<number, Waiting>();
   #timer: NodeJS.Timeout | undefined;
+  #sentAt = 0;
   #isSending = false;
 
   constructor(line: Line) {
@@ -47,7 +48,8 @@ export class Outbox {
   }
 
   #wake(): void {
-    if (!this.#isSending) this.#timer ??= setTimeout(() => this.#flush(), gatherMs);
+    if (this.#isSending) return;
+    this.#timer ??= setTimeout(() => this.#flush(), gatherMs - (performance.now() - this.#sentAt));
   }
 
   #flush(): void {
@@ -57,6 +59,7 @@ export class Outbox {
       ([from, { load, prefixes }]) => [from, { load: [...load.values()], prefixes }] as const,
     );
     this.#waiting.clear();
+    this.#sentAt = performance.now();
     this.#isSending = true;
     this.#line.send({ is: 'batches', batches }, () => {
       this.#isSending = false;
