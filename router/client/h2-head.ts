@@ -71,8 +71,16 @@ function legalField(name: string, value: string): Field {
 const framingOf = (length: number | undefined): RequestFraming =>
   length === undefined ? { by: 'chunks' } : { by: 'length', bytes: length };
 
-/** Headers that HTTP/2 does not know (RFC 9113 8.2.2). */
-const ofConnection = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade']);
+/** Headers that HTTP/2 does not know (RFC 9113 8.2.2), and for which Node's session throws. */
+const ofConnection = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
 
 /** Whole header lines as HTTP/2 says them. Lines of one name become one list (RFC 9110 5.3), but for Set-Cookie. */
 export function h2Headers(status: number, block: string): Record<string, string | string[] | number> {
@@ -83,7 +91,7 @@ export function h2Headers(status: number, block: string): Record<string, string 
     const name = line.slice(0, colon).toLowerCase();
     if (colon < 1 || ofConnection.has(name)) continue;
     const value = line.slice(colon + 1).trim();
-    const before = headers[name];
+    const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
     if (name === 'set-cookie') cookies.push(value);
     else headers[name] = before === undefined ? value : `${String(before)}, ${value}`;
   }

@@ -214,6 +214,18 @@ t.test('an answer over HTTP/2', async (t) => {
     t.match(await kept, { status: 200, text: /\[DONE\]/, code: 0 });
   });
 
+  t.test('takes whatever headers an engine gives', async (t) => {
+    const odd =
+      'http2-settings: a\r\nte: gzip\r\ndate: x\r\nlocation: /a\r\nlocation: /b\r\n__proto__: c\r\nconstructor: d\r\n';
+    const { open } = await scene(
+      t,
+      ({ socket }) => void socket.write(answer(200, completion('hello'), `${odd}x-high: \xe9\r\n`)),
+    );
+    const { status, headers } = await answered(post(open(), JSON.stringify(ask)));
+    t.equal(status, 200);
+    t.match(headers, { location: '/a, /b', constructor: 'd' });
+  });
+
   t.test('is given up in the middle of its request when the client resets that', async (t) => {
     const { engine, lab, open } = await scene(t, ok);
     const stream = open().request({ ...heading, 'x-request-id': 'half' });
@@ -318,5 +330,6 @@ t.test('what HTTP/2 can say and HTTP/1.1 cannot', (t) => {
 t.test('header lines of an engine as HTTP/2 says them', (t) => {
   const block = 'A: 1\r\nSet-Cookie: a\r\na: 2\r\nset-cookie: b\r\nConnection: x\r\nKeep-Alive: 5\r\nUpgrade: h2c\r\n';
   t.same(h2Headers(200, block), { ':status': 200, a: '1, 2', 'set-cookie': ['a', 'b'] });
+  t.same(h2Headers(200, 'HTTP2-Settings: x\r\nTE: gzip\r\nConstructor: y\r\n'), { ':status': 200, constructor: 'y' });
   t.end();
 });
