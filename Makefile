@@ -73,7 +73,7 @@ fuzz: build ## Fuzz parsers, splicing and streams of the router (hours: a millio
 	for part in request-fuzz response-fuzz body client-faults; do echo "$$part, seed $$TANDEM_FUZZ_SEED"; node --enable-source-maps dist/test/router/$$part.test.js; done
 
 .PHONY: mutate
-mutate: build ## Mutation score of the rules and the expansion (hours); a part: FILES=dist/src/core/checks/route-rules.js
+mutate: build ## Mutation score of the rules and the expansion (about half an hour); a part: FILES=dist/src/core/checks/route-rules.js
 	@$(BIN)/stryker run $(if $(FILES),--mutate $(FILES))
 
 .PHONY: bench bench-router
