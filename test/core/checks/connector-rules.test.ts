@@ -10,6 +10,13 @@ const kvRole = (kv_role: unknown) => config({ kv_role });
 const image = (name: string) => both((r) => Object.assign(r, { image: name }));
 const hidden = (r: RoleDraft) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined });
 
+/** The engine inside a shell script, which is read by guess. */
+const script = (kv_connector: string) => (r: RoleDraft) => {
+  const text = `vllm serve m --kv-transfer-config '${JSON.stringify({ ...r.config, kv_connector })}'`;
+  Object.assign(r, { command: ['sh', '-c'], flags: {}, config: undefined });
+  Object.assign(r.container, { args: [text] });
+};
+
 boundaries('TND-001', 'gpu', [
   ['one connector', []],
   [
@@ -18,6 +25,9 @@ boundaries('TND-001', 'gpu', [
     { path: configAt, saw: 'MooncakeConnector', want: 'NixlConnector, as on prefill' },
   ],
   ['none on prefill', [prefill(none)], { saw: 'NixlConnector', want: 'no connector, as on prefill' }],
+  ['a command that cannot be read, on either side', [decode(hidden)]],
+  ['the same on prefill', [prefill(hidden)]],
+  ['one command read by guess', [decode(script('MooncakeConnector'))], { severity: 'warning' }],
   ['none on decode', [decode(none)], { path: `${engine.decode}.args`, saw: undefined }],
 ]);
 
