@@ -33,7 +33,7 @@ export interface Case {
 export const at = ({ port }: Contender): Target => ({ host: '127.0.0.1', port });
 
 /** V8 optimises the path of a request over the first ten thousand or so. */
-export const warmUpRequests = 10_000;
+export const warmUpRequests = 40_000;
 /** Enough to be sure that a router works. */
 export const fewRequests = 500;
 
