@@ -26,11 +26,17 @@ export class Gathered {
   add(bytes: Buffer, from: number, to: number, ahead: number): void {
     const size = this.#size + to - from;
     if (size > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(size * 2, 4096, size + Math.min(ahead, mostAhead)));
+      const larger = Buffer.allocUnsafeSlow(roomFor(size, ahead));
       this.#held.copy(larger, 0, 0, this.#size);
       this.#held = larger;
     }
     bytes.copy(this.#held, this.#size, from, to);
     this.#size = size;
   }
+}
+
+/** What is announced fits to the byte: memory beyond it would be new to the process with each body. */
+function roomFor(size: number, ahead: number): number {
+  if (ahead > 0 && ahead <= mostAhead) return size + ahead;
+  return Math.max(size * 2, 4096, size + Math.min(ahead, mostAhead));
 }
