@@ -12,10 +12,10 @@ import { type Logger, once } from '../src/telemetry/log.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
 import { AccessLog } from './access-log.js';
 import { directoryEvents } from './announce.js';
-import { dateLine } from './client/answer-text.js';
 import type { Carrier, ClientRequest } from './client/carrier.js';
 import { ClientServer } from './client/client-server.js';
 import type { ServingCertificate, ServingFiles } from './client/serving-certificate.js';
+import { ClientAnswer } from './client-answer.js';
 import { openCertificate } from './client-tls.js';
 import { Directory, type Stores } from './directory.js';
 import { defaultPool, EnginePool, type PoolOptions } from './engine/pool.js';
@@ -94,7 +94,7 @@ function clientServer(
 ): ClientServer {
   const onRequest = (request: ClientRequest, carrier: Carrier) => {
     const probe = probeAnswer(request.head.path, state);
-    if (probe) answerProbe(carrier, probe, logger);
+    if (probe) answerProbe(new ClientAnswer(carrier), probe, logger);
     else handler.handle(request, carrier);
   };
   return new ClientServer(room.limits, { onRequest, onRefused: ({ code }) => room.metrics.refused(code) }, certificate);
@@ -194,10 +194,8 @@ async function stopServing(server: ClientServer, handler: Handler, drainMs: numb
   await server.closed(Math.max(100, until - performance.now()));
 }
 
-function answerProbe(carrier: Carrier, probe: Promise<ProbeAnswer>, logger: Logger): void {
+function answerProbe(answer: ClientAnswer, probe: Promise<ProbeAnswer>, logger: Logger): void {
   probe
-    .then(({ status, type, body }) =>
-      carrier.sendWhole(status, `content-type: ${type}\r\n${dateLine()}`, Buffer.from(body)),
-    )
+    .then(({ status, type, body }) => answer.send(status, `content-type: ${type}\r\n`, Buffer.from(body)))
     .catch((error: unknown) => logger.error({ err: error }, 'a probe could not be answered'));
 }

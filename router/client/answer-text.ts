@@ -27,6 +27,13 @@ export function dateLine(): string {
   return line;
 }
 
+/** A whole error answer after which the connection ends, its bytes one character each. */
+export function lastAnswer(error: TandemError): string {
+  const { headers, body } = errorAnswer(error);
+  const about = `${dateLine()}connection: close\r\ncontent-length: ${body.length}\r\n`;
+  return `${statusLine(error.status)}${headers}${about}\r\n${body.toString('latin1')}`;
+}
+
 /** Header lines and body of an error answer; seconds to wait go with what may succeed later. */
 export function errorAnswer(error: TandemError): { readonly headers: string; readonly body: Buffer } {
   const mayRetry = error.retryable && (error.status === 503 || error.status === 429);

@@ -5,9 +5,9 @@ import { ConnectionGate } from '../connection-gate.js';
 import type { Limits } from '../limits.js';
 import { OpenList } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
-import { dateLine, errorAnswer, statusLine } from './answer-text.js';
+import { lastAnswer } from './answer-text.js';
 import type { Carrier, ClientRequest } from './carrier.js';
-import { type ConnectionLimits, type ConnectionOwner, H1Connection } from './h1-connection.js';
+import { type ConnectionLimits, type ConnectionOwner, H1Connection, lingerMs } from './h1-connection.js';
 import { H2Connection, type H2Owner } from './h2-connection.js';
 import type { ServingCertificate } from './serving-certificate.js';
 import { TlsDoor } from './tls-door.js';
@@ -21,8 +21,6 @@ export interface ClientEvents {
 /** Between two looks at the clock for all connections, in milliseconds. */
 const longestTurn = 1000;
 const shortestTurn = 20;
-/** How long a refused client has to read why. */
-const lingerMs = 1000;
 /** Refused clients that may read why at one moment; more are closed without a word. */
 const mostLingering = 1000;
 
@@ -146,11 +144,9 @@ export class ClientServer implements ConnectionOwner, H2Owner {
       return;
     }
     this.#lingering += 1;
-    const { headers, body } = errorAnswer(error);
-    const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
     socket.on('error', () => undefined); // the client left first: `close` follows
     socket.resume();
-    socket.end(`${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`, 'latin1');
+    socket.end(lastAnswer(error), 'latin1');
     const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
     socket.once('close', () => {
       this.#lingering -= 1;

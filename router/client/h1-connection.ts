@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { TandemError } from '../../src/base/errors.js';
 import type { Placed } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
-import { dateLine, errorAnswer, statusLine } from './answer-text.js';
+import { lastAnswer } from './answer-text.js';
 import { BodyReader } from './body-reader.js';
 import { ClientLeft, type ClientRequest, type Take } from './carrier.js';
 import { type AnsweringConnection, H1Answer } from './h1-answer.js';
@@ -31,8 +31,11 @@ export interface ConnectionOwner {
   onClosed(connection: H1Connection): void;
 }
 
-/** `held`: bytes of a head; `body`: somebody reads a body; `busy`: an answer is due; `closing`: nothing is read any more. */
-type Phase = 'fresh' | 'head' | 'body' | 'busy' | 'idle' | 'closing';
+/**
+ * `fresh` and `idle`: before the first request and between two; `head`: some of one has come; `body`: somebody reads a body;
+ * `busy`: an answer is due; `ahead`: what came before it was complete is looked at next; `closing`: nothing is read any more.
+ */
+type Phase = 'fresh' | 'idle' | 'head' | 'body' | 'busy' | 'ahead' | 'closing';
 
 interface Reading {
   readonly take: Take;
@@ -41,7 +44,7 @@ interface Reading {
 }
 
 /** How long a client whose connection ends has to read its answer and to close its own side. */
-const lingerMs = 1000;
+export const lingerMs = 1000;
 /** What a client may send ahead of an answer before it is no longer read. */
 const mostAhead = 64 * 1024;
 const none = Buffer.alloc(0);
@@ -127,6 +130,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
       case 'closing':
         return this.#socket.writableLength > 0 ? slowClientMs : lingerMs;
       case 'busy': // whoever answers keeps the time
+      case 'ahead':
         return 0;
     }
   }
@@ -149,6 +153,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
         this.#onBody(bytes);
         break;
       case 'busy':
+      case 'ahead':
         this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
         if (this.#ahead.length > mostAhead) this.#socket.pause();
         break;
@@ -243,17 +248,19 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
       this.#close();
       return;
     }
-    this.#phase = 'idle';
+    this.#phase = this.#ahead.length > 0 ? 'ahead' : 'idle';
     this.#since = performance.now();
-    if (this.#ahead.length > 0) setImmediate(() => this.#goOn());
+    // In a turn of its own: a thousand requests sent at once must not answer each other to any depth.
+    if (this.#phase === 'ahead') setImmediate(() => this.#goOn());
   }
 
   /** Looks at what came ahead of the last answer. */
   #goOn(): void {
+    if (this.#phase !== 'ahead') return;
     const bytes = this.#ahead;
     this.#ahead = none;
     if (this.#socket.isPaused()) this.#socket.resume();
-    if (this.#phase === 'idle') this.#onHeadBytes(bytes, true);
+    this.#onHeadBytes(bytes, true);
   }
 
   #refuse(error: TandemError): void {
@@ -263,12 +270,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
 
   /** The last answer, with what was wrong. */
   #explain(error: TandemError): void {
-    const { headers, body } = errorAnswer(error);
-    const about = `connection: close\r\ncontent-length: ${body.length}\r\n`;
-    this.#socket.write(
-      `${statusLine(error.status)}${headers}${dateLine()}${about}\r\n${body.toString('latin1')}`,
-      'latin1',
-    );
+    this.#socket.write(lastAnswer(error), 'latin1');
     this.#close();
   }
 
@@ -297,6 +299,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
         break;
       case 'fresh':
       case 'idle':
+      case 'ahead':
         this.#close();
         break;
       case 'closing':

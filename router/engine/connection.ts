@@ -18,8 +18,6 @@ export interface ConnectionOwner {
 /** One keep-alive HTTP/1.1 connection to an engine: one request at a time, a strict reader, a time limit per phase. */
 export class EngineConnection {
   readonly socket: Socket;
-  /** Requests sent so far. */
-  uses = 0;
   /** When it became free, by the owner's clock. */
   freeSince = 0;
   #owner: ConnectionOwner;
@@ -50,7 +48,6 @@ export class EngineConnection {
 
   /** Sends one request; `onSent` is called when the kernel has taken all of it. */
   send({ head, body, deadlines }: EngineRequest, exchange: Exchange, onSent: () => void): void {
-    this.uses += 1;
     this.#exchange = exchange;
     this.#deadlines = deadlines;
     this.#stage = 'head';

@@ -33,16 +33,19 @@ const certDir = () =>
   );
 const injectCaFrom = () =>
   new Option('--inject-ca-from <namespace/certificate>', "leave the webhook's caBundle to cert-manager");
+const workersOption = (says: string, legal: RegExp, wanted: string) =>
+  new Option('--workers <count>', says).argParser((value) => {
+    if (legal.test(value)) return value;
+    throw new InvalidArgumentError(`bad-workers: write ${wanted}.`);
+  });
 const workers = () =>
-  new Option('--workers <count>', 'ModelServings reconciled at once (else 8)').argParser((value) => {
-    if (/^[1-9]\d{0,5}$/.test(value)) return value;
-    throw new InvalidArgumentError('bad-workers: write a whole number, 1 or more.');
-  });
+  workersOption('ModelServings reconciled at once (else 8)', /^[1-9]\d{0,5}$/, 'a whole number, 1 or more');
 const processes = () =>
-  new Option('--workers <count>', 'processes that serve; auto for one a core').default('1').argParser((value) => {
-    if (/^(auto|\d{1,3})$/.test(value)) return value;
-    throw new InvalidArgumentError('bad-workers: write a whole number, or auto for one a core.');
-  });
+  workersOption(
+    'processes that serve; auto for one a core',
+    /^(auto|\d{1,3})$/,
+    'a whole number, or auto for one a core',
+  ).default('1');
 const traces = () =>
   new Option('--start-traces', 'begin a W3C trace for requests without a traceparent header (else they get none)');
 const url = () =>

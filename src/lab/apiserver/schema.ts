@@ -109,4 +109,3 @@ export const memberPath = (path: string, name: string): string => (path === '' ?
 export const rootMembers = new Set(['apiVersion', 'kind', 'metadata']);
 
 export type Components = Readonly<Record<string, Schema>>;
-export const asSchema = (value: unknown): Schema => (isDict(value) ? (value as Dict as Schema) : {});
