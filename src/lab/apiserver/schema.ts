@@ -1,5 +1,5 @@
 /** OpenAPI v3 schemas as Kubernetes uses them, for built-in kinds (with references) and for CRDs (structural, without). */
-import { type Dict, isDict } from './object.js';
+import { isDict } from './object.js';
 
 export interface ValidationRule {
   readonly rule: string;
