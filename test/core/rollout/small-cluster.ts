@@ -220,6 +220,23 @@ export class SmallCluster {
   }
 }
 
+/** A cluster in which the serving runs already. */
+export const running = (given: ModelServing): SmallCluster => {
+  const cluster = new SmallCluster(given);
+  cluster.converge();
+  return cluster;
+};
+/** Pods that the next plan deletes, each with the reason. */
+export const deleted = (cluster: SmallCluster): string[] =>
+  cluster.plan().flatMap((step) => (step.do === 'delete-pod' ? [`${step.name} ${step.because}`] : []));
+/** Slots that the next plan fills: `GROUP/ROLE-INSTANCE/INDEX`. */
+export const created = (cluster: SmallCluster): string[] =>
+  cluster
+    .plan()
+    .flatMap((step) =>
+      step.do === 'create-pod' ? [`${step.slot.group}/${step.slot.role}-${step.slot.instance}/${step.slot.index}`] : [],
+    );
+
 export const ready = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
 export const crashed = (at: number) => ({
   phase: 'Running',
