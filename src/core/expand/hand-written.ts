@@ -1,5 +1,6 @@
 import type { ModelServing } from '../../api/types.js';
 import type { Profiles } from '../profiles/types.js';
+import { podsOf } from '../reading/serving.js';
 import type { PodReading, RoleReading } from '../reading/types.js';
 import { namedConnector } from './choose-profiles.js';
 import type { PlannedRole } from './terse.js';
@@ -27,8 +28,8 @@ export function planConnectors(
   const lacking: PlannedRole[] = [];
   const problems: ExpandProblem[] = [];
   for (const role of roles) {
-    for (const pod of [role.pod, role.worker]) {
-      if (!pod || pod.engine.reading === 'opaque') continue;
+    for (const pod of podsOf(role)) {
+      if (pod.engine.reading === 'opaque') continue;
       known.push(planned(role, pod));
       if (pod.connector || pod.side === 'aggregated') continue;
       const outcome = planOne(serving, role, pod, profiles);

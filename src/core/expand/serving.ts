@@ -2,7 +2,7 @@ import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import { copyJson } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
-import { readRoleAt, readServing } from '../reading/serving.js';
+import { podsOf, readRoleAt, readServing } from '../reading/serving.js';
 import type { PodPlace, PodReading, RoleReading, ServingReading } from '../reading/types.js';
 import { askedOf, askedProblems } from './asked.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
@@ -178,9 +178,6 @@ const templatePlace = (role: RoleReading, place: PodPlace): Place => [...rolePla
 
 export const templateOf = ({ pod, template, worker, workerTemplate }: RoleReading, place: PodPlace) =>
   place === 'entry' ? { pod, template } : { pod: worker, template: workerTemplate };
-
-/** Readings of all templates of a role. */
-export const podsOf = ({ pod, worker }: RoleReading): PodReading[] => [pod, worker].filter((one) => one !== undefined);
 
 /** How reasons and notes name the template: its role, and for the workers' template that it is theirs. */
 export const spellRole = (role: string, place: PodPlace): string => (place === 'entry' ? role : `${role} workers`);

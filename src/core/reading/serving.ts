@@ -4,7 +4,7 @@ import { isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { type PodSurroundings, readPodSpec } from './pod.js';
 import { countAt, listAt, objectAt, textAt } from './shape.js';
-import type { RoleReading, ServingReading } from './types.js';
+import type { PodReading, RoleReading, ServingReading } from './types.js';
 
 /** Reads every role of a serving; a role of a wrong shape reads as one without an engine. */
 export function readServing(serving: ModelServing, profiles: Profiles): ServingReading {
@@ -17,6 +17,9 @@ export function readRoleAt(serving: ModelServing, index: number, profiles: Profi
   const roles = listAt(objectAt(serving.spec, 'template'), 'roles');
   return index < roles.length ? readRole(roles[index], index, profiles) : undefined;
 }
+
+/** Readings of all templates of a role. */
+export const podsOf = ({ pod, worker }: RoleReading): PodReading[] => [pod, worker].filter((one) => one !== undefined);
 
 function readRole(written: unknown, index: number, profiles: Profiles): RoleReading {
   const role = (isObject(written) ? written : {}) as unknown as Role;
