@@ -251,7 +251,7 @@ const nixlOptions = {
   },
 };
 const nixlNames = readdirSync(new URL('nixl/', folder)).map((file) => file.slice(0, -4));
-/** Whether a stop string is met is decided by the text: engine.test.ts has that case. */
+/** Whether a stop string is met is decided by the text: prefill-leg.test.ts has that case. */
 const isFirstLeg = (name: string) => /^e-leg1|^k-leg1|^01-leg1|^c-leg1/.test(name) && !name.endsWith('stop_string');
 
 void t.test('prefill answers as the recorded one', async (t) => {
