@@ -1,5 +1,4 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 
 const hasTaskset = spawnSync('taskset', ['-V']).error === undefined;
 
@@ -48,14 +47,6 @@ export function ended(child: ChildProcess, patienceMs?: number): Promise<void> {
     });
     child.kill('SIGTERM');
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 export async function accepting(port: number): Promise<void> {

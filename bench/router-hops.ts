@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './contenders.js';
+import { freePort } from '../test/build/ports.js';
 import { type Candidate, isInstalled, launch, ownFolder } from './router-site.js';
 
 /** Debian's nginx as one plain hop to a decode engine, with an access log: what any gateway costs. */

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Contender, ended, freePort, line, pinned } from './contenders.js';
+import { freePort } from '../test/build/ports.js';
+import { type Contender, ended, line, pinned } from './contenders.js';
 import { type Candidate, ownFolder, type Site } from './router-site.js';
 
 /** Our router as a user starts it, access log and metrics on, reading its objects from a file. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../test/build/ports.js';
 import type { Contender } from './contenders.js';
-import { freePort } from './contenders.js';
 import { type Candidate, launch, ownFolder, type Site } from './router-site.js';
 
 type Arguments = (given: { readonly prefill: readonly string[]; readonly decode: readonly string[] }) => string[];

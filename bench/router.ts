@@ -5,7 +5,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, pinSelf } from './contenders.js';
+import { freePort } from '../test/build/ports.js';
+import { pinSelf } from './contenders.js';
 import { type Case, fewRequests, sharedCases, warmUpRequests } from './router-cases.js';
 import { haproxy, nginx } from './router-hops.js';
 import { type Options, readOptions } from './router-options.js';

@@ -43,10 +43,14 @@ export async function openScheduling(t: Test, kubeconfig: string): Promise<Sched
     nodes,
     pods,
     untilPods: (namespace, names, holds) =>
-      untilStore(pods, () => {
-        const found = names.flatMap((name) => pods.get(namespace, name) ?? []);
-        return found.length === names.length && found.every(holds) ? found : undefined;
-      }),
+      untilStore(
+        pods,
+        () => {
+          const found = names.flatMap((name) => pods.get(namespace, name) ?? []);
+          return found.length === names.length && found.every(holds) ? found : undefined;
+        },
+        () => JSON.stringify(pods.list().map(({ metadata, spec, status }) => [metadata.name, spec.nodeName, status])),
+      ),
     async namespace(name) {
       await client.create<RawObject>(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
     },
@@ -163,17 +167,30 @@ export const isBound = ({ spec }: Pod): boolean => spec.nodeName !== undefined;
 
 export { plainPod };
 
-/** Resolves with the first value that the look gives after a change. */
-export function untilStore<T extends RawObject, R>(store: ObjectStore<T>, look: () => R | undefined): Promise<R> {
-  return new Promise((resolve) => {
-    const tryNow = (): boolean => {
-      const found = look();
-      if (found !== undefined) resolve(found);
-      return found !== undefined;
+/** Longer than any wait that ends well takes on a loaded machine; shorter than a test's own limit, so that this says what was missing. */
+const patience = 90_000;
+
+/** Resolves with the first value that the look gives after a change; rejects with the description when none comes. */
+export function untilStore<T extends RawObject, R>(
+  store: ObjectStore<T>,
+  look: () => R | undefined,
+  describe: () => string = () => JSON.stringify(store.list()),
+): Promise<R> {
+  const first = look();
+  if (first !== undefined) return Promise.resolve(first);
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void): void => {
+      stop();
+      clearTimeout(timer);
+      settle();
     };
-    if (tryNow()) return;
     const stop = store.subscribe(() => {
-      if (tryNow()) stop();
+      const found = look();
+      if (found !== undefined) end(() => resolve(found));
     });
+    const timer = setTimeout(
+      () => end(() => reject(new Error(`not seen in ${patience / 1000} s; there is ${describe()}`))),
+      patience,
+    );
   });
 }

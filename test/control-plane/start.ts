@@ -5,10 +5,10 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePorts } from '../build/ports.js';
 import { type Component, startComponent } from './component.js';
 import { locateControlPlane, type Program, type Programs } from './locate.js';
 
@@ -217,19 +217,6 @@ function kubeconfigText(server: string, token: string, ca: Buffer): string {
     contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin', namespace: 'default' } }],
   };
   return JSON.stringify(config, undefined, 2);
-}
-
-/** Held together while they are chosen, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    if (typeof address === 'object' && address !== null) ports.push(address.port);
-  }
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** Last started, first stopped: the API server goes before its etcd. */

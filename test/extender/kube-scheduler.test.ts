@@ -10,6 +10,7 @@ import { pods as podKind } from '../../src/kube/resources.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { fabric } from '../build/cluster.js';
+import { freePort } from '../build/ports.js';
 import {
   createNodes,
   createServing,
@@ -27,7 +28,7 @@ import { startControlPlane } from '../control-plane/start.js';
 
 const configuration = new URL('../../../config/scheduler/kube-scheduler.yaml', import.meta.url);
 
-/** Starts the extender on the given port, 0 for any, and waits until it knows the cluster. */
+/** Starts the extender on the given port and waits until it knows the cluster. */
 async function extenderOn(port: number, { client }: Scheduling) {
   const end = new AbortController();
   const metrics = new Metrics();
@@ -42,7 +43,7 @@ async function extenderOn(port: number, { client }: Scheduling) {
     end.abort();
     await running.stop();
   };
-  return { address: running.address, metrics, stop, servings: stores.servings };
+  return { metrics, stop, servings: stores.servings };
 }
 
 const plane = await startControlPlane();
@@ -55,9 +56,9 @@ if (plane?.programs['kube-scheduler'] === undefined) {
     const cluster = await openScheduling(t, plane.kubeconfig);
     await createNodes(cluster, fabric(3, 4));
     await installModelServings(t, cluster);
-    let extender = await extenderOn(0, cluster);
+    const port = await freePort();
+    let extender = await extenderOn(port, cluster);
     t.teardown(() => extender.stop());
-    const port = extender.address?.port ?? 0;
     const text = await readFile(configuration, 'utf8');
     t.match(text, 'KUBECONFIG_PATH', 'the placeholder that its first lines explain');
     const configured = (kubeconfig: string) =>
@@ -166,5 +167,8 @@ function faulty(port: number, answer: string | undefined): Promise<Server> {
   const server = createServer((_request, response) => {
     if (answer !== undefined) response.end(answer);
   });
-  return new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(server)));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
 }

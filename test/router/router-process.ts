@@ -1,11 +1,11 @@
 /** The router as a user starts it: its own process, its objects in a file. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { modelRoutes, modelServers } from '../../src/api/resources.js';
 import { apiVersionOf } from '../../src/kube/resources.js';
+import { freePort } from '../build/ports.js';
 import { type PodWanted, podOf, routeOf, serverOf } from './lab.js';
 
 export interface RouterProcess {
@@ -97,12 +97,4 @@ function sumOf(text: string, name: string, labels: readonly string[]): number {
   return lines
     .filter((line) => labels.every((label) => line.includes(label)))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

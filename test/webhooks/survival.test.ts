@@ -7,6 +7,7 @@ import type { Clock } from '../../src/base/clock.js';
 import { defaultRotation } from '../../src/certs/rotate.js';
 import type { RawObject } from '../../src/kube/client.js';
 import { mutatingWebhooks } from '../../src/kube/resources.js';
+import { freePort } from '../build/ports.js';
 import { eventually, needsControlPlane, sample, startAdmission, startApiServer, untilExpanding } from './admission.js';
 
 const day = 86_400_000;
@@ -69,7 +70,7 @@ t.test('admission on a real API server', needsControlPlane, async (t) => {
       children.push(child);
       return child;
     };
-    const port = webhook.address?.port ?? 0;
+    const port = await freePort();
     const first = await start(port);
     await works();
     first.kill('SIGKILL');
