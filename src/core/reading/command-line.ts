@@ -1,6 +1,7 @@
 import type { Container } from '../../api/kube.js';
 import { listAt, objectAt, textAt, textsAt } from './shape.js';
 import { commandsOf } from './shell.js';
+import { TextBudget } from './text-budget.js';
 import type { Certainty } from './types.js';
 
 /** One word of a command line and where in the container it is written, e.g. `args[3]`. */
@@ -20,14 +21,17 @@ export interface CommandLine {
 export function commandLines(container: Container): readonly CommandLine[] {
   const command = textsAt(container, 'command');
   const args = textsAt(container, 'args');
-  const env = namesVariables(container) ? literalEnv(container) : noEnv;
-  const all = [...words('command', command, env), ...words('args', args, env)];
-  if (command.length === 0) return [{ words: all, certainty: 'exact', entrypoint: true }];
-  const script = scriptOf(all);
-  if (script === undefined) return [{ words: all, certainty: 'exact', entrypoint: false }];
-  return commandsOf(script.text, env).map((texts) => ({
+  const budget = new TextBudget();
+  const certain = (certainty: Certainty) => (budget.exceeded ? 'opaque' : certainty);
+  const env = namesVariables(container) ? literalEnv(container, budget) : noEnv;
+  const all = [...words('command', command, env, budget), ...words('args', args, env, budget)];
+  if (command.length === 0) return [{ words: all, certainty: certain('exact'), entrypoint: true }];
+  const script = scriptOf(all, budget);
+  if (script === undefined) return [{ words: all, certainty: certain('exact'), entrypoint: false }];
+  const commands = commandsOf(script.text, env, budget);
+  return commands.map((texts) => ({
     words: texts.map((text) => ({ text, at: script.at })),
-    certainty: 'shell',
+    certainty: certain('shell'),
     entrypoint: false,
   }));
 }
@@ -45,14 +49,17 @@ const shells = new Set(['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh']);
  * The script of `sh -c SCRIPT [NAME ARGUMENT...]`, also behind wrappers such as `tini --`, with its arguments in place;
  * undefined when no shell takes one.
  */
-function scriptOf(all: readonly Word[]): Word | undefined {
+function scriptOf(all: readonly Word[], budget: TextBudget): Word | undefined {
   const shell = all.findIndex(({ text }) => shells.has(baseName(text)));
   if (shell < 0) return undefined;
   const option = all.findIndex(({ text }, index) => index > shell && /^-[a-z]*c$/.test(text));
   const script = option < 0 ? undefined : all[option + 1];
   if (script === undefined) return undefined;
-  const [name, ...given] = all.slice(option + 2).map(({ text }) => `'${text.replaceAll("'", "'\\''")}'`);
-  const text = script.text.replace(/"\$@"|\$@/g, () => given.join(' ')).replace(/"\$0"|\$0/g, () => name ?? '');
+  const [name = '', ...given] = all.slice(option + 2).map(({ text }) => `'${text.replaceAll("'", "'\\''")}'`);
+  const list = given.join(' ');
+  const text = script.text
+    .replace(/"\$@"|\$@/g, (written) => (budget.take(list.length) ? list : written))
+    .replace(/"\$0"|\$0/g, (written) => (budget.take(name.length) ? name : written));
   return { text, at: script.at };
 }
 
@@ -77,16 +84,23 @@ function follows(words: readonly Word[], start: number, program: readonly string
 
 const baseName = (text: string): string => text.slice(text.lastIndexOf('/') + 1);
 
-function words(field: 'command' | 'args', texts: readonly string[], env: ReadonlyMap<string, string>): Word[] {
-  return texts.map((text, index) => ({ text: substituted(text, env), at: `${field}[${index}]` }));
+function words(
+  field: 'command' | 'args',
+  texts: readonly string[],
+  env: ReadonlyMap<string, string>,
+  budget: TextBudget,
+): Word[] {
+  return texts.map((text, index) => ({ text: substituted(text, env, budget), at: `${field}[${index}]` }));
 }
 
 /** Kubernetes' own `$(VAR)`; an unknown name stays as written, and `$$(VAR)` means the text `$(VAR)`. */
-export function substituted(text: string, env: ReadonlyMap<string, string>): string {
+function substituted(text: string, env: ReadonlyMap<string, string>, budget: TextBudget): string {
   if (!text.includes('$')) return text;
-  return text.replace(/\$\$|\$\(([^()\s]+)\)/g, (written, variable: string | undefined) =>
-    variable === undefined ? '$' : (env.get(variable) ?? written),
-  );
+  return text.replace(/\$\$|\$\(([^()\s]+)\)/g, (written, variable: string | undefined) => {
+    if (variable === undefined) return '$';
+    const value = env.get(variable);
+    return value !== undefined && budget.take(value.length) ? value : written;
+  });
 }
 
 /** Names in `$(NAME)` of a text, as Kubernetes sees them. */
@@ -96,13 +110,13 @@ export function referencesIn(text: string): readonly string[] {
 }
 
 /** Variables with a value in the manifest, each with what it references resolved, in the order of Kubernetes. */
-export function literalEnv(container: Container): ReadonlyMap<string, string> {
+function literalEnv(container: Container, budget: TextBudget): ReadonlyMap<string, string> {
   const env = new Map<string, string>();
   for (const entry of listAt(container, 'env')) {
     const variable = textAt(entry, 'name');
     if (variable === undefined) continue;
     if (objectAt(entry, 'valueFrom')) env.delete(variable);
-    else env.set(variable, substituted(textAt(entry, 'value') ?? '', env));
+    else env.set(variable, substituted(textAt(entry, 'value') ?? '', env, budget));
   }
   return env;
 }

@@ -40,7 +40,7 @@ function recogniseAs(
   }
   if (!matchesImage(profile, image)) return undefined;
   const entrypoint = lines.find((line) => line.entrypoint);
-  if (entrypoint) return { profile, words: entrypoint.words, certainty: 'exact', started: true };
+  if (entrypoint) return { profile, words: entrypoint.words, certainty: entrypoint.certainty, started: true };
   // An engine image with another command may run a proxy or a job; with devices it can only be the engine.
   return accelerator ? { profile, words: [], certainty: 'opaque', started: false } : undefined;
 }

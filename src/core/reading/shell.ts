@@ -1,30 +1,40 @@
+import { mostText, TextBudget } from './text-budget.js';
+
 /**
  * Enough of the POSIX shell to see which words a script starts a program with: quotes, line continuations, comments,
  * assignments and simple variables. What it cannot know (command substitution, loops, here-documents as data) stays as
  * text or is skipped; nothing is ever executed, and the result is a best effort (`Certainty` `shell`).
  */
-export function commandsOf(script: string, env: ReadonlyMap<string, string>): string[][] {
-  return new Reader(script, env).commands();
+export function commandsOf(
+  script: string,
+  env: ReadonlyMap<string, string>,
+  budget: TextBudget = new TextBudget(),
+): string[][] {
+  // What is read is cut off there, so the rest is not known.
+  if (script.length > mostText) budget.take(script.length);
+  return new Reader(script, env, budget).commands();
 }
 
 const blank = /[ \t\r]/;
 const operator = /[;&|\n(){}]/;
 const name = /^[A-Za-z_]\w*/;
-/** Longer scripts are not start commands; the bound keeps a hostile manifest cheap. */
-const longest = 64 * 1024;
 
 class Reader {
   readonly #text: string;
   readonly #variables: Map<string, string>;
+  readonly #budget: TextBudget;
+  readonly #lastBrace: number;
   readonly #done: string[][] = [];
   #words: string[] = [];
   #word: string | undefined;
   #at = 0;
   #heredocs: string[] = [];
 
-  constructor(script: string, env: ReadonlyMap<string, string>) {
-    this.#text = script.slice(0, longest).replaceAll('\\\r\n', '\\\n');
+  constructor(script: string, env: ReadonlyMap<string, string>, budget: TextBudget) {
+    this.#text = script.slice(0, mostText).replaceAll('\\\r\n', '\\\n');
     this.#variables = new Map(env);
+    this.#budget = budget;
+    this.#lastBrace = this.#text.lastIndexOf('}');
   }
 
   commands(): string[][] {
@@ -101,7 +111,8 @@ class Reader {
   #dollar(): string {
     const rest = this.#text.slice(this.#at);
     if (rest.startsWith('$(')) return this.#advance(substitution(rest));
-    const braced = /^\$\{([A-Za-z_]\w*)(?:(:?-)([^}]*))?\}/.exec(rest);
+    // Behind the last brace every look for one would go to the end of the script.
+    const braced = this.#at < this.#lastBrace && /^\$\{([A-Za-z_]\w*)(?:(:?-)([^}]*))?\}/.exec(rest);
     if (braced) return this.#variable(braced[0], braced[1] ?? '', braced[3]);
     const plain = name.exec(rest.slice(1));
     return plain ? this.#variable(`$${plain[0]}`, plain[0], undefined) : this.#advance('$');
@@ -109,7 +120,9 @@ class Reader {
 
   #variable(written: string, variable: string, otherwise: string | undefined): string {
     this.#at += written.length;
-    return this.#variables.get(variable) ?? otherwise ?? written;
+    const value = this.#variables.get(variable);
+    if (value !== undefined && !this.#budget.take(value.length)) return written;
+    return value ?? otherwise ?? written;
   }
 
   #advance(text: string): string {
