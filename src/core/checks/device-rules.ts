@@ -1,6 +1,7 @@
 import type { ModelServing } from '../../api/types.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { AcceleratorProfile } from '../profiles/types.js';
+import { mostRanks } from '../reading/engine.js';
 import { finding } from './finding.js';
 import {
   flagOf,
@@ -279,7 +280,8 @@ export const externalBalancingDeclaresPorts = engineRule({
     if (flagOf(engine, 'data-parallel-external-lb') === undefined || local < 2) return;
     const declared = new Set((engine.container.ports ?? []).map(({ containerPort }) => containerPort));
     const first = engine.engine.port;
-    const missing = Array.from({ length: local }, (_, i) => first + i).filter((port) => !declared.has(port));
+    const ports = Array.from({ length: Math.min(local, mostRanks) }, (_, i) => first + i);
+    const missing = ports.filter((port) => !declared.has(port));
     if (missing.length === 0) return;
     yield finding(`${engine.containerPath}.ports`, {
       saw: [...declared].join(', ') || undefined,

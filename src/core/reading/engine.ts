@@ -48,7 +48,7 @@ function whole(text: string | undefined): number | undefined {
 }
 
 /** More ranks than this are in no pod. */
-const mostRanks = 64;
+export const mostRanks = 64;
 
 function apiPorts(
   { flags, port }: EngineProfile,

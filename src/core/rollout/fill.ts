@@ -15,22 +15,42 @@ export interface Place {
   readonly held: ReadonlySet<number>;
 }
 
-/** Every instance that should exist after the deletions, of live and of new groups. */
+/**
+ * A number in a manifest may ask for more pods than there is memory to plan. So many are planned at once, and the next
+ * ones when these are there.
+ */
+const mostAtOnce = 5_000;
+
+/** Every instance that should exist after the deletions, of live and of new groups, until enough pods are missing. */
 export function places(world: World, groups: readonly Group[], budget: Budget): Place[] {
   const missing = groupsWanted(world, groups, budget) - groups.length;
   const fresh = lowestFree(
     groups.map(({ ordinal }) => ordinal),
-    missing,
+    Math.min(missing, mostAtOnce),
   ).map((ordinal) => newGroup(world, ordinal, budget));
-  return [...groups.filter(isLive), ...fresh].flatMap((group) =>
-    group.roles.flatMap((role) => placesOfRole(world, group, role)),
-  );
+  const wanted: Place[] = [];
+  let slots = 0;
+  for (const group of [...groups.filter(isLive), ...fresh]) {
+    for (const place of group.roles.flatMap((role) => placesOfRole(world, group, role))) {
+      if (slots >= mostAtOnce) return wanted;
+      wanted.push(place);
+      slots += missingIn(place);
+    }
+  }
+  return wanted;
 }
 
-export const missingSlots = (serving: string, { group, role, instance, held }: Place): Slot[] =>
-  Array.from({ length: role.workers + 1 }, (_, index) => index)
-    .filter((index) => !held.has(index))
-    .map((index) => ({ serving, group, role: role.name, instance, index }));
+const missingIn = ({ role, held }: Place): number =>
+  role.workers + 1 - [...held].filter((index) => index <= role.workers).length;
+
+export const missingSlots = (serving: string, place: Place): Slot[] =>
+  lowestFree(place.held, Math.min(missingIn(place), mostAtOnce)).map((index) => ({
+    serving,
+    group: place.group,
+    role: place.role.name,
+    instance: place.instance,
+    index,
+  }));
 
 type Outline = Pick<Group, 'ordinal' | 'roles' | 'revision' | 'instances'>;
 
@@ -45,7 +65,7 @@ function placesOfRole(world: World, group: Outline, role: RoleSpec): Place[] {
   const existing = group.instances.filter((instance) => instance.role === role.name);
   const free = lowestFree(
     existing.map(({ ordinal }) => ordinal),
-    role.replicas - existing.length,
+    Math.min(role.replicas - existing.length, mostAtOnce),
   );
   const kept = existing.filter((instance) => !isVanishing(instance));
   return [...kept, ...free.map((ordinal) => ({ ordinal, pods: [], outdated: false }))].map((instance) => ({

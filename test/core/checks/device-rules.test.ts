@@ -212,6 +212,11 @@ boundaries('TND-036', 'gpu', [
     [external('3'), declaring(8000, 8002)],
     { saw: '8000, 8002', want: '8000 to 8002', fix: 'declare containerPort 8001' },
   ],
+  [
+    'more ranks than memory holds',
+    [external('100000000000000')],
+    { want: '8000 to 100000000007999', fix: /^declare containerPort 8000, .*, 8063$/ },
+  ],
 ]);
 
 const workers = (template?: object) =>

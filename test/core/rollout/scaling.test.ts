@@ -1,5 +1,5 @@
 import t from 'tap';
-import { created, deleted, role, running, serving } from './small-cluster.js';
+import { created, deleted, role, running, SmallCluster, serving } from './small-cluster.js';
 
 t.test('scaling groups', async (t) => {
   t.test('up fills the lowest free ordinals', async (t) => {
@@ -71,4 +71,24 @@ t.test('scaling roles', async (t) => {
     cluster.converge();
     t.same(cluster.names(), ['s-0-prefill-0-0']);
   });
+});
+
+t.test('a number that no cluster holds', async (t) => {
+  const all = 2 ** 31 - 1;
+  const rows: readonly (readonly [string, ReturnType<typeof serving>])[] = [
+    ['of groups', serving({ replicas: all })],
+    ['of instances', serving({ roles: [role('prefill', all), role('decode', all)] })],
+    ['of workers', serving({ roles: [role('prefill', 1, { workerReplicas: all })] })],
+    ['of all', serving({ replicas: all, roles: [role('prefill', all, { workerReplicas: all })] })],
+  ];
+  for (const [title, given] of rows) {
+    const cluster = new SmallCluster(given);
+    const names = created(cluster);
+    t.equal(new Set(names).size, 5_000, `${title}: as many as are planned at once`);
+    t.equal(names.length, 5_000);
+  }
+  const cluster = new SmallCluster(serving({ replicas: 3_000 }));
+  t.equal(created(cluster).length, 5_000);
+  cluster.converge();
+  t.equal(cluster.pods.size, 6_000, 'and the others follow');
 });

@@ -1,4 +1,5 @@
 import type { WantedEnv } from '../../profiles/types.js';
+import { mostRanks } from '../../reading/engine.js';
 import { portShift, usesHostNetwork } from '../host-ports.js';
 import { applies, engineAt, envEntry, profilesOf } from '../subject.js';
 import type { Addition, Place, Step, Subject } from '../types.js';
@@ -50,8 +51,9 @@ function entry(subject: Subject, list: Place, by: string, wish: WantedEnv): Addi
 /** `{ports:7300}` in a value: a port for each tensor-parallel rank, counted from there. */
 function filled({ reading }: Subject, { value }: WantedEnv): string | undefined {
   if (!value?.includes('{ports:')) return value;
+  const ranks = Math.min(reading.engine.tensorParallel, mostRanks);
   return value.replace(/\{ports:(\d+)\}/g, (_, first: string) =>
-    Array.from({ length: reading.engine.tensorParallel }, (_, rank) => Number(first) + rank).join(','),
+    Array.from({ length: ranks }, (_, rank) => Number(first) + rank).join(','),
   );
 }
 
