@@ -63,6 +63,9 @@ const role = Type.Object(
   ),
 );
 
+/** Kthena's own limit. */
+export const mostRoles = 4;
+
 const servingGroup = Type.Object(
   {
     restartGracePeriodSeconds: Type.Optional(int64({ default: 0 })),
@@ -78,7 +81,7 @@ const servingGroup = Type.Object(
     ),
     roles: Type.Array(role, {
       minItems: 1,
-      maxItems: 4,
+      maxItems: mostRoles,
       ...rules(cel('self.all(x, self.exists_one(y, y.name == x.name))', 'roles name must be unique')),
     }),
   },

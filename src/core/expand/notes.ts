@@ -74,7 +74,8 @@ export function readNote(
   stays: (role: string, field: string) => boolean = () => true,
 ): Noted {
   const noted: Noted = new Map();
-  if (text === undefined) return noted;
+  // Ours is never longer, and what a hostile one unfolds to has no bound.
+  if (text === undefined || text.length > longest) return noted;
   const parsed = Object.entries(parse(text));
   for (const role of roles) {
     for (const [profile, fields] of parsed.flatMap(([names, profiles]) => fieldsOf(names, role, profiles))) {

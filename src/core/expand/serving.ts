@@ -1,8 +1,10 @@
 import { tandemKeys } from '../../api/names.js';
+import { mostRoles } from '../../api/schema.js';
 import type { ModelServing } from '../../api/types.js';
 import { copyJson } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { podsOf, readRoleAt, readServing } from '../reading/serving.js';
+import { listAt, objectAt } from '../reading/shape.js';
 import type { PodPlace, PodReading, RoleReading, ServingReading } from '../reading/types.js';
 import { askedOf, askedProblems } from './asked.js';
 import { annotationPath, annotationsOf } from './choose-profiles.js';
@@ -49,6 +51,7 @@ export function expandGivenServing(
   settings: ExpandSettings,
 ): ExpandedServing {
   const mode = modeOf(serving);
+  if (hasTooManyRoles(serving)) return { object: serving, patch: [], reasons: [], problems: [], warnings: [], mode };
   const problems = [...modeProblems(serving), ...askedProblems(serving)];
   if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
   const { profiles, warnings } = pinnedProfiles(serving, current);
@@ -61,12 +64,16 @@ export function expandGivenServing(
   return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, warnings, mode };
 }
 
+/** An API server counts the roles only after mutation, and refuses these then. */
+const hasTooManyRoles = ({ spec }: ModelServing): boolean =>
+  listAt(objectAt(spec, 'template'), 'roles').length > mostRoles;
+
 /**
  * The serving as its pods will be, whatever its mode: what checks judge, so that a finding does not depend on where the
  * expansion happens. In mode `off` that is the serving as it is.
  */
 export function servingAsRun(serving: ModelServing, current: Profiles, settings: ExpandSettings): ModelServing {
-  if (modeOf(serving) === 'off') return serving;
+  if (modeOf(serving) === 'off' || hasTooManyRoles(serving)) return serving;
   const { profiles } = pinnedProfiles(serving, current);
   return expandRoles(copyJson(serving), profiles, settings).draft.object as unknown as ModelServing;
 }

@@ -40,7 +40,10 @@ export function readTerseSize(
     words.map((word) => ({ text: word, at: '' })),
     engine.flags,
   );
-  const fromArgs = (flag: string) => Number(flags.args.get(flag)) || undefined;
+  const fromArgs = (flag: string) => {
+    const value = flags.args.get(flag);
+    return typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) || undefined : undefined;
+  };
   const tensorParallel = fromArgs(engine.flags.tensorParallel) ?? whole(tandemKeys.tensorParallel) ?? 1;
   const dataParallel = fromArgs(engine.flags.dataParallel) ?? whole(tandemKeys.dataParallel) ?? 1;
   const pipelineParallel = fromArgs(engine.flags.pipelineParallel) ?? 1;

@@ -13,7 +13,7 @@ export function readDevices(container: Container, path: string, profiles: Profil
     for (const [resource, quantity] of Object.entries(objectAt(resources, part) ?? {})) {
       const profile = acceleratorFor(resource, profiles);
       if (!profile) continue;
-      const count = isQuantity(quantity) ? (wholeUnits(quantity) ?? 0) : 0;
+      const count = isQuantity(quantity) ? Math.min(wholeUnits(quantity) ?? 0, Number.MAX_SAFE_INTEGER) : 0;
       return { profile, resource, count, path: `${path}.resources.${part}["${resource}"]` };
     }
   }

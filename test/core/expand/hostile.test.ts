@@ -1,0 +1,82 @@
+/** Numbers and texts that nobody means cost admission no more than those that somebody does. */
+import t from 'tap';
+import type { Container } from '../../../src/api/kube.js';
+import type { ModelServing } from '../../../src/api/types.js';
+import { nothingKnown } from '../../../src/core/checks/context.js';
+import { reviewServing } from '../../../src/core/checks/review.js';
+import { expandServing, servingAsRun } from '../../../src/core/expand/serving.js';
+import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
+import { expanded, gpus } from './hand-written-engine.js';
+import { packagedProfiles, servingOf } from './samples.js';
+
+const profiles = packagedProfiles();
+const empty = (name: string) => `- {name: ${name}, entryTemplate: {}}\n`;
+const pair = empty('prefill') + empty('decode');
+const enginesOf = (serving: ModelServing): readonly Container[] =>
+  serving.spec.template.roles.flatMap(({ entryTemplate }) => entryTemplate?.spec?.containers ?? []);
+
+t.test('a port for each of more ranks than memory holds', async (t) => {
+  const serving = servingOf(pair, {
+    'tandem.dev/model': 'a/b',
+    'tandem.dev/connector': 'lmcache-pd',
+    'tandem.dev/accelerator': 'nvidia',
+    'tandem.dev/engine-args': '--tensor-parallel-size 999999999',
+  });
+  const { object, problems } = expandServing(serving, profiles, settings);
+  t.same(problems, []);
+  const env = enginesOf(object).flatMap(({ env = [] }) => env);
+  const lists = env.flatMap(({ value = '' }) => (/^\d+(,\d+)+$/.test(value) ? [value.split(',').length] : []));
+  t.ok(lists.length > 0);
+  t.ok(lists.every((length) => length === 64));
+});
+
+t.test('more roles than the API takes are left to its refusal', async (t) => {
+  const annotations = { 'tandem.dev/model': 'a/b', 'tandem.dev/accelerator': 'nvidia' };
+  const of = (count: number) => {
+    const { spec, ...rest } = servingOf('[]', annotations);
+    const roles = Array.from({ length: count }, (_, index) => ({ name: `prefill-${index}`, entryTemplate: {} }));
+    return { ...rest, spec: { ...spec, template: { roles } } };
+  };
+  t.ok(expandServing(of(4), profiles, settings).patch.length > 0);
+  for (const mode of ['template', 'pods'])
+    for (const count of [5, 50_000]) {
+      const serving = of(count);
+      Object.assign(serving.metadata.annotations ?? {}, { 'tandem.dev/expand': mode });
+      t.match(expandServing(serving, profiles, settings), { patch: [], reasons: [], problems: [] });
+      t.equal(servingAsRun(serving, profiles, settings), serving);
+    }
+});
+
+t.test('a note that is longer than any of ours is somebody else’s text', async (t) => {
+  const serving = servingOf(pair, { 'tandem.dev/model': 'a/b', 'tandem.dev/accelerator': 'nvidia' });
+  const notes = [
+    JSON.stringify({ prefill: { vllm: [`a[${'x,'.repeat(500_000)}x]`] }, decode: { vllm: ['containers[vllm]'] } }),
+    JSON.stringify({ prefill: { vllm: ['containers[vllm]', '['.repeat(1_000_000)] } }),
+  ];
+  for (const note of notes) {
+    const { object } = expandServing(serving, profiles, settings);
+    Object.assign(object.metadata.annotations ?? {}, { 'tandem.dev/expanded': note });
+    t.same(
+      reviewServing(object, { profiles, settings }, nothingKnown).filter(({ code }) => code === 'TND-118'),
+      [],
+    );
+    const again = structuredClone(serving);
+    Object.assign(again.metadata.annotations ?? {}, { 'tandem.dev/expanded': note });
+    t.ok(
+      (expandServing(again, profiles, settings).object.metadata.annotations?.['tandem.dev/expanded'] ?? '').length <
+        4_001,
+    );
+  }
+});
+
+t.test('more devices than there are numbers for', async (t) => {
+  for (const count of ['1e999', '9e99', -1, '-1e999']) t.doesNotThrow(() => expanded({ args: ['m'], ...gpus(count) }));
+  const huge = servingOf(pair, {
+    'tandem.dev/model': 'a/b',
+    'tandem.dev/accelerator': 'nvidia',
+    'tandem.dev/engine-args': '-tp 1e999 -dp 9e99',
+  });
+  for (const { resources } of enginesOf(expandServing(huge, profiles, settings).object)) {
+    t.match(resources?.limits?.['nvidia.com/gpu'], /^\d{1,4}$/);
+  }
+});
