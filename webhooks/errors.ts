@@ -18,6 +18,12 @@ export const reviewErrors = table({
     says: (m: { limit: string }) =>
       `the body is larger than ${m.limit}; an API server sends at most two objects of 3 MB`,
   },
+  'too-much-at-once': {
+    status: 429,
+    retryable: true,
+    says: (m: { limit: string }) =>
+      `reviews that are being read hold ${m.limit} already; send it again in a second, or run more replicas`,
+  },
   'not-readable': {
     status: 400,
     retryable: false,

@@ -4,7 +4,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { describeError, TandemError } from '../src/base/errors.js';
 import { explainClientErrors } from '../src/server/client-error.js';
 import { answerProbe, type ProbeState } from '../src/server/probes.js';
-import { readBody } from './body.js';
+import { BodyBudget, withBody } from './body.js';
 import { type Decision, refuse } from './decision.js';
 import { reviewErrors } from './errors.js';
 import type { Observer } from './observe.js';
@@ -24,6 +24,8 @@ export interface ServerOptions {
   readonly tls: SecureContextOptions;
   /** Milliseconds in which a whole request must have arrived; a slow sender is cut off with 408. */
   readonly requestTimeout?: number;
+  /** Default: one of the usual size. */
+  readonly budget?: BodyBudget;
 }
 
 const headerBytes = 16_384;
@@ -56,15 +58,16 @@ export function createWebhookServer(options: ServerOptions): Server {
 function answering(options: ServerOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const byPath = new Map(options.webhooks.map((webhook) => [webhook.path, webhook]));
   const known = [...byPath.keys()].join(', ');
+  const { observer, budget = new BodyBudget() } = options;
   return (request, response) => {
     const path = pathOf(request);
     const webhook = byPath.get(path);
     if (webhook === undefined && answerProbe(request, response, options.probes)) return;
     const answer = webhook
-      ? review(webhook, request, response, options.observer)
+      ? review(webhook, { request, response, observer, budget })
       : Promise.reject(reviewErrors('unknown-path', { path: path.slice(0, 100), known }));
     // A metric label must be bounded, and a path is the sender's choice.
-    answer.catch((error: unknown) => answerError(error, response, webhook?.name ?? 'other', options.observer));
+    answer.catch((error: unknown) => answerError(error, response, webhook?.name ?? 'other', observer));
   };
 }
 
@@ -73,18 +76,22 @@ const pathOf = ({ url = '' }: IncomingMessage): string => {
   return query < 0 ? url : url.slice(0, query);
 };
 
-async function review(
-  webhook: Webhook,
-  request: IncomingMessage,
-  response: ServerResponse,
-  observer: Observer,
-): Promise<void> {
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly observer: Observer;
+  readonly budget: BodyBudget;
+}
+
+async function review(webhook: Webhook, { request, response, observer, budget }: Exchange): Promise<void> {
   requirePostedJson(request);
-  const asked = readReview(await readBody(request));
-  const started = performance.now();
-  const decision = await decideSafely(webhook, asked);
-  observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
-  send(response, 200, 'application/json; charset=utf-8', answerReview(asked.uid, decision));
+  await withBody(request, budget, async (body) => {
+    const asked = readReview(body);
+    const started = performance.now();
+    const decision = await decideSafely(webhook, asked);
+    observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
+    send(response, 200, 'application/json; charset=utf-8', answerReview(asked.uid, decision));
+  });
 }
 
 function requirePostedJson({ method = '', headers }: IncomingMessage): void {
@@ -102,13 +109,17 @@ async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<D
     return await webhook.decide(request);
   } catch (error) {
     const status = error instanceof TandemError ? error.status : 500;
-    const why = error instanceof RangeError ? 'the object is nested too deep to be judged' : describeError(error);
+    const why = isTooDeep(error) ? 'the object is nested too deep to be judged' : describeError(error);
     const message = `tandem could not judge it: ${why.slice(0, 1000)}; see the webhook's log for this uid`;
     const refusal = refuse(status, status < 500 ? 'BadRequest' : 'InternalError', message);
     // The stack of a bug belongs in the log, never in an answer.
     return status >= 500 && error instanceof Error ? { ...refusal, note: error.stack ?? '' } : refusal;
   }
 }
+
+/** How V8 says that the stack is full; a RangeError has other reasons too. */
+const isTooDeep = (error: unknown): boolean =>
+  error instanceof RangeError && error.message.startsWith('Maximum call stack size exceeded');
 
 function answerError(error: unknown, response: ServerResponse, webhook: string, observer: Observer): void {
   const { code, message, status } =
@@ -119,6 +130,7 @@ function answerError(error: unknown, response: ServerResponse, webhook: string, 
   if (response.headersSent || response.destroyed) return;
   // What is left of a body that was refused is not read: the connection ends with the answer.
   response.setHeader('connection', 'close');
+  if (status === 429) response.setHeader('retry-after', '1');
   send(response, status, 'text/plain; charset=utf-8', `${code}: ${message}\n`);
 }
 

@@ -9,6 +9,7 @@ import type { RotationPolicy } from '../src/certs/rotate.js';
 import { authoritiesInSecret } from '../src/certs/secret.js';
 import { type Address, listen } from '../src/server/listen.js';
 import type { Metrics } from '../src/telemetry/metrics.js';
+import { BodyBudget } from './body.js';
 import { hostsOf, type Reach } from './configurations.js';
 import { startErrors } from './errors.js';
 import { createObserver } from './observe.js';
@@ -59,7 +60,10 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const { credentials } = await keeper.refresh();
   tellExpiry(options, keeper);
   const observed = observeCluster(options, ending);
+  const budget = new BodyBudget();
+  tellBudget(options.metrics, budget);
   const server = createWebhookServer({
+    budget,
     webhooks: webhooksOver(observed.world),
     probes: { metrics: options.metrics, notReady: () => phase.notReady },
     observer: createObserver(options.metrics, options.logger),
@@ -113,6 +117,11 @@ function readiness(phase: Phase, registrar: Registrar, observed: Observed, { log
     .then(become('the webhook configurations are not written', undefined));
   ready.catch((error: unknown) => logger.debug({ error: String(error) }, 'stopped before it was ready'));
   return ready;
+}
+
+function tellBudget(metrics: Metrics, budget: BodyBudget): void {
+  const what = 'Bytes of reviews that are being read or decided; above the limit further ones are answered with 429';
+  metrics.gauge('tandem_webhook_body_bytes', what, [], (gauge) => gauge.set(budget.held));
 }
 
 function tellExpiry({ metrics, clock }: WebhookOptions, keeper: CredentialSource): void {

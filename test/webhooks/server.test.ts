@@ -1,8 +1,11 @@
 /** Whatever is sent to the webhook server, it answers and goes on: what is no review, too large, too slow, or too much at once. */
+
+import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
 import type { ModelServing } from '../../src/api/types.js';
 import type { RawObject } from '../../src/kube/client.js';
+import { BodyBudget } from '../../webhooks/body.js';
 import { type Answer, openServer, patched, type Review, recorded, worldOf } from './tls-server.js';
 
 t.test('what is no review is answered with 4xx, a code and what to do', async (t) => {
@@ -94,6 +97,69 @@ t.test('texts on which a careless pattern would work for hours are judged at onc
     const body = JSON.stringify({ ...review, request: { ...review.request, object } });
     t.equal((await send(path, body)).status, 200, path);
   }
+});
+
+t.test('many names and texts that take a careless judge hours', async (t) => {
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' } };
+  const { send } = await openServer(t, worldOf({ nodes: [node] }));
+  const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
+  const object = { metadata: {}, spec: {}, target: { name: 'n' } };
+  const bound = await send(
+    '/mutate/bindings',
+    JSON.stringify({ ...review, request: { ...review.request, name: '-'.repeat(1_000_000), object } }),
+  );
+  t.match(bound, { status: 200, response: { allowed: true } });
+  const notes = structuredClone(review.request.object) as RawObject & { metadata: object };
+  const expanded = JSON.stringify({ prefill: { vllm: ['containers[vllm]', '['.repeat(1_000_000)] } });
+  Object.assign(notes.metadata, { annotations: { 'tandem.dev/model': 'a/b', 'tandem.dev/expanded': expanded } });
+  for (const path of ['/mutate/modelservings', '/validate/modelservings']) {
+    const body = JSON.stringify({ ...review, request: { ...review.request, object: notes } });
+    t.equal((await send(path, body)).status, 200, path);
+  }
+});
+
+t.test('a range is not a depth', async (t) => {
+  const good = await recorded('modelservings--CREATE');
+  const failing = async (fail: () => never) =>
+    (await (await openServer(t, { ...worldOf(), settings: fail })).send('/mutate/modelservings', good)).response;
+  const deep = (): never => deep();
+  t.match(await failing(deep), { allowed: false, status: { code: 500, message: /nested too deep/ } });
+  const wide = await failing(() => {
+    throw new RangeError('Invalid array length');
+  });
+  t.match(wide, { allowed: false, status: { code: 500, message: /Invalid array length/ } });
+});
+
+t.test('bodies share the memory of the process, whoever sends them', async (t) => {
+  const budget = new BodyBudget(1024 * 1024);
+  const { send, call } = await openServer(t, worldOf(), 5_000, budget);
+  const path = '/validate/modelservings';
+  const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
+  const body = JSON.stringify({ ...review, padding: 'x'.repeat(600_000) });
+  const type = { 'content-type': 'application/json' };
+  let leave: () => void = () => t.fail('not sent');
+  const holding = call({ path, method: 'POST', headers: type, agent: false, rejectUnauthorized: false }, (out) => {
+    out.write(body.slice(0, 600_000));
+    t.teardown(() => out.destroy());
+    leave = () => out.destroy(new Error('left'));
+  });
+  holding.catch(() => undefined);
+  while (budget.held < 600_000) await turn();
+  const announced = await send(path, body);
+  t.match(announced, {
+    status: 429,
+    text: /too-much-at-once: .* 1 MiB already; send it again/,
+    headers: { 'retry-after': '1' },
+  });
+  const unannounced = await call({ path, method: 'POST', headers: type }, (out) => out.write(body));
+  t.match(unannounced, { status: 429, headers: { 'retry-after': '1' } });
+  t.equal((await send(path, JSON.stringify(review))).status, 200, 'a small one has room');
+  t.equal(budget.held, 600_000);
+  leave();
+  await t.rejects(holding, /left/);
+  while (budget.held > 0) await turn();
+  t.equal((await send(path, body)).status, 200);
+  t.equal(budget.held, 0, 'and all of it is given back');
 });
 
 t.test('a sender that is slow or leaves is forgotten', async (t) => {

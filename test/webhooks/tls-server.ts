@@ -1,6 +1,6 @@
 /** The webhook server on a real TLS socket, over a world of plain objects; and the recorded reviews to send to it. */
 import { readFile } from 'node:fs/promises';
-import type { ClientRequest } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import jsonPatch from 'fast-json-patch';
@@ -16,6 +16,7 @@ import { ObjectMap } from '../../src/kube/object-map.js';
 import { loadProfiles } from '../../src/settings/profiles.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
+import { BodyBudget } from '../../webhooks/body.js';
 import { createObserver } from '../../webhooks/observe.js';
 import { createWebhookServer } from '../../webhooks/server.js';
 import { webhooksOver } from '../../webhooks/webhooks.js';
@@ -31,6 +32,7 @@ export interface Review {
 export interface Answer {
   readonly status: number;
   readonly text: string;
+  readonly headers: IncomingHttpHeaders;
   readonly response: {
     uid: string;
     allowed: boolean;
@@ -60,7 +62,7 @@ export function worldOf(objects: { nodes?: readonly RawObject[]; servings?: read
   };
 }
 
-export async function openServer(t: Test, world = worldOf(), requestTimeout = 5_000) {
+export async function openServer(t: Test, world = worldOf(), requestTimeout = 5_000, budget = new BodyBudget()) {
   const keeper = new CredentialKeeper({
     store: authoritiesInMemory(),
     hosts: ['127.0.0.1'],
@@ -75,6 +77,7 @@ export async function openServer(t: Test, world = worldOf(), requestTimeout = 5_
     observer: createObserver(metrics, silentLogger),
     tls: { cert: credentials.serving.certificate, key: credentials.serving.key },
     requestTimeout,
+    budget,
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const agent = new Agent({ keepAlive: true, ca: credentials.bundle });
@@ -121,7 +124,7 @@ function call(options: RequestOptions, write: (out: ClientRequest) => void): Pro
         const { response } = isJson
           ? (JSON.parse(text) as Pick<Answer, 'response'>)
           : { response: { uid: '', allowed: false } };
-        resolve({ status: incoming.statusCode ?? 0, text, response });
+        resolve({ status: incoming.statusCode ?? 0, text, headers: incoming.headers, response });
       });
       incoming.on('error', reject);
     });

@@ -25,6 +25,8 @@ export function stampBinding(request: ReviewRequest, world: World): Decision {
 
 /** A Binding has only the pod's name; the names of our pods tell their ModelServing, group, role, instance and index. */
 function isOurs({ name = '', namespace = '' }: ReviewRequest, { modelServings }: World): boolean {
+  // No pod has a longer name, and each part of one costs a look-up.
+  if (name.length > 253) return false;
   const parts = name.split('-');
   for (let length = parts.length - 4; length > 0; length--) {
     const serving = modelServings.get(namespace, parts.slice(0, length).join('-'));
