@@ -169,9 +169,15 @@ export class EngineConnection {
     const isSent = this.socket.writableLength === 0;
     const reusable = this.#head?.reusable === true && isSent && !this.socket.destroyed;
     this.#head = undefined;
-    if (reusable) this.#owner.onFree(this);
+    if (reusable) this.#free();
     else this.socket.destroy();
     exchange.onEnd();
+  }
+
+  /** Whoever asked for a pause with the last bytes of an answer can no longer end it. */
+  #free(): void {
+    if (this.socket.isPaused()) this.socket.resume();
+    this.#owner.onFree(this);
   }
 
   #onClose(): void {

@@ -7,7 +7,7 @@ import { EnginePool, type PoolOptions } from '../../router/engine/pool.js';
 import { parseHead, type ResponseHead } from '../../router/engine/response-head.js';
 import { ChunkedReader } from '../../router/http/chunked-reader.js';
 import { ProtocolError } from '../../router/http/protocol-error.js';
-import { type Arrived, answer, scriptedEngine, subnet, until } from './support.js';
+import { type Arrived, answer, chunk, lastChunk, scriptedEngine, sseHead, subnet, until } from './support.js';
 
 const ip = subnet('engine-client')(1);
 
@@ -214,6 +214,19 @@ t.test('a call to an engine', async (t) => {
     await until(() => pool.size === 0);
   });
 
+  for (const [framing, script] of [
+    ['of a known length', ({ socket }: Arrived) => void socket.write(answer(200, '"held"'))],
+    ['in chunks', ({ socket }: Arrived) => void socket.write(sseHead + chunk('"held"') + lastChunk)],
+  ] as const) {
+    t.test(`whose last bytes came with a pause leaves a connection that can be used again: ${framing}`, async (t) => {
+      const engine = await scriptedEngine(t, ip, 0, script);
+      const pool = await poolOf(t);
+      t.match(await call(pool, engine.port, { pauses: true }), { body: '"held"' });
+      t.match(await call(pool, engine.port, { head: 500 }), { body: '"held"' });
+      t.equal(pool.size, 1, 'one connection served both');
+    });
+  }
+
   t.test('carries a large body as it is', async (t) => {
     const engine = await scriptedEngine(
       t,
@@ -232,12 +245,14 @@ interface Asked {
   readonly idle?: number;
   readonly body?: readonly string[];
   readonly signal?: AbortSignal;
+  /** Asks for a pause with every stretch of body, as a relay whose client is behind does. */
+  readonly pauses?: boolean;
 }
 
 function call(
   pool: EnginePool,
   port: number,
-  { again = true, head = 5000, idle = 5000, body = ['{}'], signal }: Asked = {},
+  { again = true, head = 5000, idle = 5000, body = ['{}'], signal, pauses = false }: Asked = {},
 ) {
   return new Promise<{ status?: number; body?: string; failure?: EngineFailure }>((resolve) => {
     let seen: ResponseHead | undefined;
@@ -246,7 +261,10 @@ function call(
       onHead: (head) => {
         seen = head;
       },
-      onBody: (payload) => void parts.push(Buffer.from(payload)),
+      onBody: (bytes, from, to) => {
+        parts.push(Buffer.from(bytes.subarray(from, to)));
+        if (pauses) call.pause();
+      },
       onEnd: () => resolve({ status: seen?.status ?? 0, body: Buffer.concat(parts).toString() }),
       onFailure: (failure) => resolve({ failure }),
     };
