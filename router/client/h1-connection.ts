@@ -33,7 +33,8 @@ export interface ConnectionOwner {
 
 /**
  * `fresh` and `idle`: before the first request and between two; `head`: some of one has come; `body`: somebody reads a body;
- * `busy`: an answer is due; `ahead`: what came before it was complete is looked at next; `closing`: nothing is read any more.
+ * `busy`: an answer is due; `ahead`: what came before it was complete is looked at next, once the client has taken the answers
+ * so far; `closing`: nothing is read any more.
  */
 type Phase = 'fresh' | 'idle' | 'head' | 'body' | 'busy' | 'ahead' | 'closing';
 
@@ -76,7 +77,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.answer = new H1Answer(socket, this);
     this.#headBytes = new HeadBytes(owner.limits.headerBytes);
     socket.on('data', (bytes: Buffer) => this.#onData(bytes));
-    socket.on('drain', () => this.answer.listener?.onDrain());
+    socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => undefined); // the client is gone: `close` follows
     socket.on('close', () => this.#onClose());
@@ -129,8 +130,9 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
         return keepAliveMs;
       case 'closing':
         return this.#socket.writableLength > 0 ? slowClientMs : lingerMs;
-      case 'busy': // whoever answers keeps the time
       case 'ahead':
+        return this.#socket.writableNeedDrain ? slowClientMs : 0;
+      case 'busy': // whoever answers keeps the time
         return 0;
     }
   }
@@ -248,19 +250,35 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
       this.#close();
       return;
     }
-    this.#phase = this.#ahead.length > 0 ? 'ahead' : 'idle';
     this.#since = performance.now();
-    // In a turn of its own: a thousand requests sent at once must not answer each other to any depth.
-    if (this.#phase === 'ahead') setImmediate(() => this.#goOn());
+    // Whoever asks and does not read would otherwise fill the memory with answers.
+    const isBehind = this.#socket.writableNeedDrain;
+    this.#phase = isBehind || this.#ahead.length > 0 ? 'ahead' : 'idle';
+    if (this.#phase === 'ahead' && !isBehind) this.#goOnSoon();
   }
 
-  /** Looks at what came ahead of the last answer. */
+  #onDrain(): void {
+    if (this.#phase === 'ahead') this.#goOnSoon();
+    else this.answer.listener?.onDrain();
+  }
+
+  /** In a turn of its own: a thousand requests sent at once must not answer each other to any depth. */
+  #goOnSoon(): void {
+    setImmediate(() => this.#goOn());
+  }
+
+  /** Looks at what came ahead of the last answer, or waits for the next request. */
   #goOn(): void {
-    if (this.#phase !== 'ahead') return;
+    if (this.#phase !== 'ahead' || this.#socket.writableNeedDrain) return;
     const bytes = this.#ahead;
     this.#ahead = none;
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#onHeadBytes(bytes, true);
+    if (bytes.length > 0) {
+      this.#onHeadBytes(bytes, true);
+      return;
+    }
+    this.#phase = 'idle';
+    this.#since = performance.now();
   }
 
   #refuse(error: TandemError): void {
