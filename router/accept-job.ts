@@ -76,7 +76,7 @@ function forEngines(room: Room, body: SplicedBody, view: ServerView, asked: stri
   if (strip.length > 0) {
     const keys = strip.map(({ key }) => key).join(', ');
     room.metrics.repair('client-params');
-    room.warn(`client-params ${view.name}`, `clients send ${keys}, which only a router may; it is left out`);
+    room.warn(`client-params ${view.name}`, `clients send, as or in ${keys}, what only a router may; it is left out`);
   }
   const { model } = view.server.spec;
   const rename = model !== undefined && asked !== undefined && asked !== model;

@@ -2,9 +2,15 @@ import { headerOf, type RequestHead } from './client/request-head.js';
 import { routerOnly, routerOnlyPrefix } from './dialects/dialect.js';
 import { JsonError } from './json-cursor.js';
 import { routerErrors } from './router-errors.js';
-import { type Edits, leaveOut, SplicedBody } from './spliced-body.js';
+import { type Edits, leaveOut, RawJson, SplicedBody, set } from './spliced-body.js';
 import { WantedKeys } from './wanted-keys.js';
 
+/**
+ * The member whose members vLLM puts beside those of the request: what only a router may write has its effect there too
+ * (`extra_args` in `to_sampling_params` of its chat, completion and response requests).
+ */
+const engineArguments = 'vllm_xargs';
+const readThere = new WantedKeys(routerOnly, routerOnlyPrefix);
 const readHere = new WantedKeys(
   [
     'model',
@@ -22,6 +28,7 @@ const readHere = new WantedKeys(
     'prompt',
     'messages',
     'input',
+    engineArguments,
     ...routerOnly,
   ],
   routerOnlyPrefix,
@@ -45,17 +52,32 @@ export function checkContentType(head: RequestHead): void {
 
 /** @throws the error a client reads when the body is not one JSON object */
 export function scanRequest(bytes: Buffer): SplicedBody {
+  return scan(bytes, readHere);
+}
+
+function scan(bytes: Buffer, wanted: WantedKeys): SplicedBody {
   try {
-    return SplicedBody.scan(bytes, readHere);
+    return SplicedBody.scan(bytes, wanted);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     throw routerErrors('bad-json', { position: error.position, why: error.message }, error);
   }
 }
 
-/** Members of the client's body that only a router may write, each to be left out. */
+/**
+ * Leaves out what only a router may write: members of the client's body, and members of the engine's own arguments in it.
+ *
+ * @throws the error for a client whose engine arguments cannot be read
+ */
 export function intrusions(body: SplicedBody): Edits {
-  return body.keysWhere(isRouterOnly).map(leaveOut);
+  const own = body.keysWhere(isRouterOnly).map(leaveOut);
+  const text = body.text(engineArguments);
+  if (text?.[0] !== 0x7b) return own; // absent, or nothing that an engine takes
+  const there = scan(text, readThere);
+  const strip = there.keysWhere(isRouterOnly).map(leaveOut);
+  if (strip.length === 0) return own;
+  const left = Buffer.from(there.with(strip).latin1(), 'latin1');
+  return [...own, set(engineArguments, new RawJson(left))];
 }
 
 /** The prompt as the client wrote it: what prefix affinity compares. */

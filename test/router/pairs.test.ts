@@ -94,6 +94,49 @@ t.test('a pair that works', async (t) => {
     t.match(await lab.metrics.render(), /tandem_router_repairs_total\{what="client-params"\} 2/);
   });
 
+  for (const [what, vllm_xargs, left] of [
+    ['text that ends the engine', '{"kv_transfer_params":"x","top":[1.0]}', '{"top":[1.0]}'],
+    ['written with an escape', '{"a":1,"kv_transfer_param\\u0073":"x"}', '{"a":1}'],
+    ['given twice', '{"ec_transfer_params":"x","a":1,"ec_transfer_params":"y"}', '{"a":1}'],
+    ['nothing else', '{"bootstrap_room":1}', '{}'],
+  ] as const) {
+    t.test(`gets none of these among the engine's own arguments either: ${what}`, async (t) => {
+      const { lab, p, d } = await scene(t, { prefill: [prefillOk], decode: [decodeOk] });
+      for (const n of [1, 2]) {
+        const body = JSON.stringify({ ...ask, n }).replace(/}$/, `,"vllm_xargs":${vllm_xargs}}`);
+        const client = connectClient(lab.port, post(body, 'connection: close\r\n'));
+        await client.ended;
+        t.match(client.text(), /^HTTP\/1\.1 200/);
+      }
+      const legs = [p[0]?.requests[0], d[0]?.requests[0], d[0]?.requests[1]] as Arrived[];
+      for (const { body } of legs) t.ok(body.includes(`"vllm_xargs":${left}`), body);
+      t.match(await lab.metrics.render(), /tandem_router_repairs_total\{what="client-params"\} 2/);
+    });
+  }
+
+  t.test('gets the arguments of an engine as they came when there is nothing wrong with them', async (t) => {
+    const { lab, p, d } = await scene(t, { prefill: [prefillOk], decode: [decodeOk] });
+    for (const [i, vllm_xargs] of ['{ "top" : [1.0, "x"] }', '"x"', 'null'].entries()) {
+      const body = JSON.stringify(ask).replace(/}$/, `,"vllm_xargs":${vllm_xargs}}`);
+      const client = connectClient(lab.port, post(body, 'connection: close\r\n'));
+      await client.ended;
+      t.ok(p[0]?.requests[i]?.body.includes(`"vllm_xargs":${vllm_xargs}`));
+      t.ok(d[0]?.requests[i]?.body.includes(`"vllm_xargs":${vllm_xargs}`));
+    }
+    t.notMatch(await lab.metrics.render(), /client-params/);
+  });
+
+  t.test('is not asked when the arguments of an engine cannot be read', async (t) => {
+    const { lab, p } = await scene(t, { prefill: [prefillOk], decode: [decodeOk] });
+    const often = Array.from({ length: 65 }, () => '"kv_transfer_params":1').join();
+    const body = JSON.stringify(ask).replace(/}$/, `,"vllm_xargs":{${often}}}`);
+    const client = connectClient(lab.port, post(body, 'connection: close\r\n'));
+    await client.ended;
+    t.match(client.text(), /^HTTP\/1\.1 400 [^]*"bad-json"/);
+    t.match(client.text(), /too often/);
+    t.equal(p[0]?.requests.length, 0);
+  });
+
   for (const host of ['0.0.0.0', '::', 'localhost', '127.0.0.1', '']) {
     t.test(`dials the prefill pod although it advertises "${host}"`, async (t) => {
       const script: Script = ({ socket }) => void socket.write(answer(200, prefilled('1', host)));
