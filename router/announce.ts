@@ -45,7 +45,7 @@ function sayTimeout(warn: Room['warn'], { name, server }: ServerView): void {
       `timeout ${name}`,
       `ModelServer ${name}: timeout ${text} is no duration and is not used; write for example 300s`,
     );
-  } else if (ms !== undefined && ms < shortTimeout) {
+  } else if (ms !== undefined && ms > 0 && ms < shortTimeout) {
     const said = `ModelServer ${name}: timeout ${text} ends every request whose first byte takes longer`;
     warn(
       `timeout ${name}`,

@@ -7,7 +7,7 @@ import type { EngineFailure } from './engine/failure.js';
 import type { Job, LegName } from './job.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
-import { parseDuration } from './timeout.js';
+import { longestTimeout, parseDuration } from './timeout.js';
 
 /** The facts a choice of pods is made from, at this moment. */
 export function askedBy(room: Room, job: Job, without: ReadonlySet<string>): Asked {
@@ -21,12 +21,13 @@ export function askedBy(room: Room, job: Job, without: ReadonlySet<string>): Ask
   };
 }
 
-/** The user's timeout holds from the request to the engine's response head, for each leg. */
+/** The user's timeout holds from the request to the engine's response head, for each leg; 0 lifts the limit there. */
 export function deadlinesOf(room: Room, { server }: ServerView, leg: LegName): Deadlines {
   const { limits } = room;
   const own = parseDuration(server.spec.trafficPolicy?.timeout);
   const usual = leg === 'prefill' ? limits.prefillMs : limits.decodeMs;
-  return { connect: Math.min(limits.connectMs, own ?? limits.connectMs), head: own ?? usual, idle: limits.idleMs };
+  const head = own === undefined ? usual : Math.min(own, longestTimeout);
+  return { connect: Math.min(limits.connectMs, own || limits.connectMs), head, idle: limits.idleMs };
 }
 
 /** Attempts for one request: `retry.attempts` counts the ones after the first, as its name says. */

@@ -1,7 +1,7 @@
 import { table } from '../src/base/errors.js';
 import { wholeUnits } from '../src/base/quantity.js';
 import { defaultLimits, type Limits } from './limits.js';
-import { parseDuration } from './timeout.js';
+import { longestTimeout, parseDuration } from './timeout.js';
 
 /** How a limit is written: `64Mi`; `1m30s`, and 0 where `least` is 0; a whole number. */
 export type LimitUnit = 'bytes' | 'duration' | 'count';
@@ -20,15 +20,13 @@ export interface LimitFlag {
 const kibibyte = 1024;
 const mebibyte = 1024 * kibibyte;
 const gibibyte = 1024 * mebibyte;
-/** Longer than any answer, and within what a timer of Node's can count. */
-const week = 7 * 24 * 3_600_000;
 
 const bytes = { unit: 'bytes', least: kibibyte, most: 1024 * gibibyte } as const;
 const count = { unit: 'count', least: 1, most: 10_000_000 } as const;
 /** A time that somebody waits. */
-const wait = { unit: 'duration', least: 1, most: week } as const;
+const wait = { unit: 'duration', least: 1, most: longestTimeout } as const;
 /** A time that 0 switches off, or makes none at all. */
-const orNone = { unit: 'duration', least: 0, most: week } as const;
+const orNone = { unit: 'duration', least: 0, most: longestTimeout } as const;
 
 /** Every limit of the router that its owner may set, in the order of the documentation. */
 export const limitFlags: readonly LimitFlag[] = [
@@ -98,7 +96,7 @@ function amountOf(unit: LimitUnit, value: string): number | undefined {
     case 'bytes':
       return wholeUnits(value);
     case 'duration':
-      return value === '0' ? 0 : parseDuration(value);
+      return parseDuration(value);
     case 'count':
       return /^\d{1,9}$/.test(value) ? Number(value) : undefined;
   }
