@@ -1,6 +1,9 @@
+import type { Socket } from 'node:net';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
+import { joined, mostJoined } from './http/joined.js';
+import type { Sent } from './http/outbox.js';
 import type { SplicedBody } from './spliced-body.js';
 import type { Trace, Tracing } from './trace.js';
 
@@ -29,8 +32,8 @@ const endsHere = new Set([
 ]);
 
 const none: readonly string[] = [];
-/** A body that fits goes out with its head in one write; a larger one is gathered by the kernel and not copied. */
-const joinUpTo = 15 * 1024;
+/** Digits of a length, and the empty line after it. */
+const longestLength = 20;
 
 /** Builds the requests of both legs; only host, length, span and body differ between them. */
 export class LegHead {
@@ -54,15 +57,44 @@ export class LegHead {
 
   request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
     const span = this.trace ? this.#tracing.line(this.trace) : '';
-    const start = `${this.#start}${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
-    if (body.size <= joinUpTo) {
-      const text = body.latin1();
-      return { head: `${start}${text.length}\r\n\r\n${text}`, body: [], deadlines };
+    const own = `${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
+    return new LegRequest(this.#start, own, body, deadlines);
+  }
+}
+
+/** The request of one leg. */
+class LegRequest implements EngineRequest {
+  readonly deadlines: Deadlines;
+  readonly #common: string;
+  readonly #own: string;
+  readonly #body: SplicedBody;
+
+  constructor(common: string, own: string, body: SplicedBody, deadlines: Deadlines) {
+    this.#common = common;
+    this.#own = own;
+    this.#body = body;
+    this.deadlines = deadlines;
+  }
+
+  writeTo(socket: Socket, sent: Sent): void {
+    const headMost = this.#common.length + this.#own.length + longestLength;
+    if (headMost > mostJoined || this.#body.most > mostJoined) {
+      this.#writeParts(socket, sent);
+      return;
     }
-    const parts = body.parts();
+    this.#body.joinIn(joined);
+    joined.write(socket, this.#common, `${this.#own}${joined.size}\r\n\r\n`, sent);
+  }
+
+  /** The kernel gathers the parts: nothing is copied. */
+  #writeParts(socket: Socket, sent: Sent): void {
+    const parts = this.#body.parts();
     let size = 0;
     for (const part of parts) size += part.length;
-    return { head: `${start}${size}\r\n\r\n`, body: parts, deadlines };
+    socket.cork();
+    socket.write(`${this.#common}${this.#own}${size}\r\n\r\n`, 'latin1');
+    for (const [i, part] of parts.entries()) socket.write(part, i === parts.length - 1 ? sent : undefined);
+    socket.uncork();
   }
 }
 

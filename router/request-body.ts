@@ -76,8 +76,7 @@ export function intrusions(body: SplicedBody): Edits {
   const there = scan(text, readThere);
   const strip = there.keysWhere(isRouterOnly).map(leaveOut);
   if (strip.length === 0) return own;
-  const left = Buffer.from(there.with(strip).latin1(), 'latin1');
-  return [...own, set(engineArguments, new RawJson(left))];
+  return [...own, set(engineArguments, new RawJson(there.with(strip).whole()))];
 }
 
 /** The prompt as the client wrote it: what prefix affinity compares. */

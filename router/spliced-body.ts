@@ -1,5 +1,6 @@
 import type { Json } from '../src/base/json.js';
 import { type Member, type Scan, scanObject } from './body-scan.js';
+import type { Joined } from './http/joined.js';
 import { Splice, type SpliceTarget } from './splice.js';
 import type { WantedKeys } from './wanted-keys.js';
 
@@ -97,24 +98,16 @@ export class SplicedBody {
     return isPlain ? text.slice(1, -1) : (JSON.parse(text) as unknown);
   }
 
-  /** Bytes of the original. */
-  get size(): number {
-    return this.#scan.bytes.length;
+  /** Bytes that the edited body has at most. */
+  get most(): number {
+    let most = this.#scan.bytes.length;
+    for (const { key, value } of this.#edits) most += value === undefined ? 0 : key.length + value.length + 4;
+    return most;
   }
 
-  /** The edited body, its bytes one character each: what a small one is written as, in one piece with its head. */
-  latin1(): string {
-    const { bytes } = this.#scan;
-    let text = '';
-    this.#write({
-      copy: (from, to) => {
-        text += bytes.toString('latin1', from, to);
-      },
-      insert: (latin1) => {
-        text += latin1;
-      },
-    });
-    return text;
+  /** Puts the edited body together. */
+  joinIn(joined: Joined): void {
+    this.#write(joined.begin(this.#scan.bytes));
   }
 
   /** The edited body in slices of the original and what comes between them: nothing large is copied. */
@@ -126,6 +119,11 @@ export class SplicedBody {
       insert: (latin1) => parts.push(Buffer.from(latin1, 'latin1')),
     });
     return parts;
+  }
+
+  /** The edited body as bytes of its own. */
+  whole(): Buffer {
+    return Buffer.concat(this.parts());
   }
 
   #write(target: SpliceTarget): void {

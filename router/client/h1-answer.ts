@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Framing } from '../engine/response-head.js';
+import { type Message, outbox } from '../http/outbox.js';
 import { statusLine } from './answer-text.js';
 import type { Carrier, CarrierListener } from './carrier.js';
 import type { RequestHead } from './request-head.js';
@@ -19,6 +20,16 @@ export interface AnsweringConnection {
 /** A body that fits is written in one piece with its head. */
 const joinUpTo = 16 * 1024;
 const lastChunk = '0\r\n\r\n';
+
+/** The kernel gathers both: nothing is copied. */
+const inTwoParts = (head: string, body: Buffer): Message => ({
+  writeTo(socket) {
+    socket.cork();
+    socket.write(head, 'latin1');
+    socket.write(body);
+    socket.uncork();
+  },
+});
 
 /** Writes the answers of one HTTP/1.1 connection, one after another. */
 export class H1Answer implements Carrier {
@@ -45,20 +56,15 @@ export class H1Answer implements Carrier {
   }
 
   sendContinue(): void {
-    if (this.#connection.waitsForContinue) this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n');
+    if (this.#connection.waitsForContinue) this.#put('HTTP/1.1 100 Continue\r\n\r\n');
   }
 
   sendWhole(status: number, headers: string, body: Buffer | undefined): void {
     const size = body === undefined ? '' : `content-length: ${body.length}\r\n`;
     const head = `${statusLine(status)}${headers}${this.#connection.ofConnection(false)}${size}\r\n`;
-    if (body === undefined || this.#connection.head.method === 'HEAD') this.#socket.write(head, 'latin1');
-    else if (body.length <= joinUpTo) this.#socket.write(head + body.toString('latin1'), 'latin1');
-    else {
-      this.#socket.cork();
-      this.#socket.write(head, 'latin1');
-      this.#socket.write(body);
-      this.#socket.uncork();
-    }
+    if (body === undefined || this.#connection.head.method === 'HEAD') this.#put(head);
+    else if (body.length <= joinUpTo) this.#put(head + body.toString('latin1'));
+    else outbox.put(this.#socket, inTwoParts(head, body));
     this.#answered();
   }
 
@@ -88,20 +94,25 @@ export class H1Answer implements Carrier {
   passFramed(framed: Buffer | string): boolean {
     const head = this.#begun;
     this.#begun = '';
-    if (typeof framed === 'string') return this.#socket.write(head === '' ? framed : head + framed, 'latin1');
-    if (head !== '') this.#socket.write(head, 'latin1');
-    return this.#socket.write(framed);
+    if (typeof framed === 'string') return this.#put(head === '' ? framed : head + framed);
+    if (head !== '') this.#put(head);
+    return this.#put(framed);
   }
 
   end(): void {
     const rest = this.#begun + (this.#wraps ? lastChunk : '');
     this.#begun = '';
-    if (rest !== '') this.#socket.write(rest, 'latin1');
+    if (rest !== '') this.#put(rest);
     this.#answered();
   }
 
   cut(): void {
+    outbox.flush();
     this.#socket.destroy();
+  }
+
+  #put(payload: string | Buffer): boolean {
+    return outbox.put(this.#socket, payload);
   }
 
   #answered(): void {

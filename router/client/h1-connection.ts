@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { TandemError } from '../../src/base/errors.js';
+import { outbox } from '../http/outbox.js';
 import type { Placed } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
 import { lastAnswer } from './answer-text.js';
@@ -156,14 +157,31 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
         break;
       case 'busy':
       case 'ahead':
-        this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
-        if (this.#ahead.length > mostAhead) this.#socket.pause();
+        this.#keepAhead(bytes);
+        break;
+      case 'idle':
+        this.#onNext(bytes);
         break;
       case 'fresh':
-      case 'idle':
       case 'head':
         this.#onHeadBytes(bytes);
     }
+  }
+
+  /** Whoever asks and does not read would fill the memory with answers. */
+  #onNext(bytes: Buffer): void {
+    if (!this.#socket.writableNeedDrain) {
+      this.#onHeadBytes(bytes);
+      return;
+    }
+    this.#phase = 'ahead';
+    this.#since = performance.now();
+    this.#keepAhead(bytes);
+  }
+
+  #keepAhead(bytes: Buffer): void {
+    this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
+    if (this.#ahead.length > mostAhead) this.#socket.pause();
   }
 
   #onHeadBytes(bytes: Buffer, cameAhead = false): void {
@@ -251,10 +269,8 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
       return;
     }
     this.#since = performance.now();
-    // Whoever asks and does not read would otherwise fill the memory with answers.
-    const isBehind = this.#socket.writableNeedDrain;
-    this.#phase = isBehind || this.#ahead.length > 0 ? 'ahead' : 'idle';
-    if (this.#phase === 'ahead' && !isBehind) this.#goOnSoon();
+    this.#phase = this.#ahead.length > 0 ? 'ahead' : 'idle';
+    if (this.#phase === 'ahead') this.#goOnSoon();
   }
 
   #onDrain(): void {
@@ -262,23 +278,18 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     else this.answer.listener?.onDrain();
   }
 
-  /** In a turn of its own: a thousand requests sent at once must not answer each other to any depth. */
+  /** In a turn of its own, after the answer has been written: a thousand requests sent at once must not answer each other to any depth. */
   #goOnSoon(): void {
     setImmediate(() => this.#goOn());
   }
 
-  /** Looks at what came ahead of the last answer, or waits for the next request. */
+  /** Looks at what came ahead of the last answer. */
   #goOn(): void {
     if (this.#phase !== 'ahead' || this.#socket.writableNeedDrain) return;
     const bytes = this.#ahead;
     this.#ahead = none;
     if (this.#socket.isPaused()) this.#socket.resume();
-    if (bytes.length > 0) {
-      this.#onHeadBytes(bytes, true);
-      return;
-    }
-    this.#phase = 'idle';
-    this.#since = performance.now();
+    this.#onHeadBytes(bytes, true);
   }
 
   #refuse(error: TandemError): void {
@@ -288,7 +299,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
 
   /** The last answer, with what was wrong. */
   #explain(error: TandemError): void {
-    this.#socket.write(lastAnswer(error), 'latin1');
+    outbox.put(this.#socket, lastAnswer(error));
     this.#close();
   }
 
@@ -299,6 +310,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.#since = performance.now();
     this.#ahead = none;
     this.#socket.resume();
+    outbox.flush();
     this.#socket.end(() => {
       this.#since = performance.now();
     });

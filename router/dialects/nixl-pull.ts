@@ -44,7 +44,7 @@ function reachable(text: Buffer, { prefill, decode }: Pair): Handover {
   ) {
     return { value: new RawJson(text), repairs: [] };
   }
-  const repaired = Buffer.from(host.with([set('remote_host', prefill.ip)]).latin1(), 'latin1');
+  const repaired = host.with([set('remote_host', prefill.ip)]).whole();
   return { value: new RawJson(repaired), repairs: [`remote_host ${advertised}`] };
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ChunkedReader, type EmitChunk } from '../http/chunked-reader.js';
+import { outbox } from '../http/outbox.js';
 import { ProtocolError } from '../http/protocol-error.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { type CallFault, type CallStage, EngineFailure } from './failure.js';
@@ -47,23 +48,13 @@ export class EngineConnection {
   }
 
   /** Sends one request; `onSent` is called when the kernel has taken all of it. */
-  send({ head, body, deadlines }: EngineRequest, exchange: Exchange, onSent: () => void): void {
+  send(request: EngineRequest, exchange: Exchange, onSent: () => void): void {
     this.#exchange = exchange;
-    this.#deadlines = deadlines;
+    this.#deadlines = request.deadlines;
     this.#stage = 'head';
     this.#interims = 0;
-    this.#timer.start(deadlines.head);
-    if (body.length === 0) this.socket.write(head, 'latin1', onSent);
-    else this.#sendParts(head, body, onSent);
-  }
-
-  /** The kernel gathers the parts: nothing is copied. */
-  #sendParts(head: string, body: readonly Buffer[], onSent: () => void): void {
-    const last = body.length - 1;
-    this.socket.cork();
-    this.socket.write(head, 'latin1');
-    for (const [i, part] of body.entries()) this.socket.write(part, i === last ? onSent : undefined);
-    this.socket.uncork();
+    this.#timer.start(request.deadlines.head);
+    outbox.put(this.socket, request, onSent);
   }
 
   /** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */

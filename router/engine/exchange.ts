@@ -1,3 +1,4 @@
+import type { Message } from '../http/outbox.js';
 import type { EngineFailure } from './failure.js';
 import type { ResponseHead } from './response-head.js';
 
@@ -22,10 +23,7 @@ export interface Deadlines {
   readonly idle: number;
 }
 
-export interface EngineRequest {
-  /** Request line and headers with their last empty line, latin1; where the body is small, with it. */
-  readonly head: string;
-  /** The body where it is not part of `head`. */
-  readonly body: readonly Buffer[];
+/** May be written more than once, each time to another connection. */
+export interface EngineRequest extends Message {
   readonly deadlines: Deadlines;
 }

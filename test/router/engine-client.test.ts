@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import type { Exchange } from '../../router/engine/exchange.js';
+import type { EngineRequest, Exchange } from '../../router/engine/exchange.js';
 import type { EngineFailure } from '../../router/engine/failure.js';
 import { EnginePool, type PoolOptions } from '../../router/engine/pool.js';
 import { parseHead, type ResponseHead } from '../../router/engine/response-head.js';
@@ -270,10 +270,12 @@ function call(
     };
     const buffers = body.map((part) => Buffer.from(part));
     const length = buffers.reduce((sum, part) => sum + part.length, 0);
-    const request = {
-      head: `POST / HTTP/1.1\r\ncontent-length: ${length}\r\n\r\n`,
-      body: buffers,
+    const request: EngineRequest = {
       deadlines: { connect: 2000, head, idle },
+      writeTo(socket, sent) {
+        socket.write(`POST / HTTP/1.1\r\ncontent-length: ${length}\r\n\r\n`);
+        socket.write(Buffer.concat(buffers), sent);
+      },
     };
     const call = pool.request({ ip, port, tls: false }, request, exchange, again);
     signal?.addEventListener('abort', () => call.abort('told to'));

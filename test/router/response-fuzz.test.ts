@@ -59,7 +59,7 @@ function byUs(pieces: readonly Buffer[]): Promise<Read | undefined> {
     const owner = { onFree: () => undefined, onClosed: () => undefined };
     const connection = new EngineConnection(wire as unknown as Socket, owner);
     connection.send(
-      { head: '', body: [], deadlines: { connect: 0, head: 0, idle: 0 } },
+      { writeTo: () => undefined, deadlines: { connect: 0, head: 0, idle: 0 } },
       {
         onHead: (seen) => {
           head = seen;
