@@ -49,8 +49,9 @@ export class ClientAnswer implements CarrierListener {
     return this.status !== 0;
   }
 
-  get ended(): boolean {
-    return this.#ended;
+  /** Nothing more can be said to the client: it has its answer, or has left. */
+  get isOver(): boolean {
+    return this.#ended || this.#left;
   }
 
   /** Bytes that the client has not taken yet. */

@@ -66,7 +66,11 @@ export class Handler {
   async drained(limitMs: number): Promise<void> {
     if (this.#open.size === 0) return;
     const timer = setTimeout(() => {
-      for (const { answer } of this.#open) answer.fail(routerErrors('stopping', {}));
+      const error = routerErrors('stopping', {});
+      for (const open of this.#open) {
+        open.error = error.code;
+        open.answer.fail(error);
+      }
       this.#options.room.pool.close();
     }, limitMs);
     await new Promise<void>((resolve) => {
@@ -89,7 +93,8 @@ export class Handler {
   /** Never rejects: what fails is answered, and what fails then is logged. */
   async #toItsEnd(open: Open): Promise<void> {
     try {
-      if (!this.#answersItself(open)) open.error = await this.#serve(open);
+      const error = this.#answersItself(open) ? undefined : await this.#serve(open);
+      open.error ??= error; // what a stop has ended is no engine's fault
     } catch (error) {
       this.#failed(open, error);
     }

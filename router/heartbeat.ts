@@ -11,7 +11,7 @@ export function startHeartbeat(everyMs: number, { answer, streaming }: Job): { s
   const timer = setInterval(() => {
     silent = answer.bytes === seen ? silent + 1 : 0;
     seen = answer.bytes;
-    if (silent < 2 || answer.clientLeft || answer.ended) return;
+    if (silent < 2 || answer.isOver) return;
     silent = 0;
     if (answer.begun) answer.comment('waiting');
     else answer.beginWaiting();

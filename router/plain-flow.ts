@@ -23,7 +23,7 @@ export async function servePlain(room: Room, job: Job, pods: readonly Endpoint[]
     const pod = chooseOne(pods, asked);
     if (!pod) return last ?? { error: routerErrors('no-ready-pod', { model: job.model }), prefillFailed: false };
     last = await attemptPlain(room, job, pod, asked);
-    if (!last?.blame || job.answer.clientLeft) return last;
+    if (!last?.blame || job.answer.isOver) return last;
     without.add(last.blame.uid);
   }
   return last;

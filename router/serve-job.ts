@@ -23,7 +23,7 @@ async function serveAndTell(room: Room, job: Job, path: string): Promise<string 
   const unserved = await firstChoice(room, job, path);
   const left = unserved && (await fallBack(room, job, unserved));
   if (!left) return job.broken ? 'answer-broken' : undefined;
-  if (job.answer.clientLeft) return left.error.code;
+  if (job.answer.isOver) return left.error.code;
   if (left.answer) sendAnswer(job, left.answer);
   else job.answer.fail(asTandemError(left.error));
   return left.error.code;
@@ -47,7 +47,7 @@ function firstChoice(room: Room, job: Job, path: string): Promise<Outcome> {
 /** What the ModelServer's owner allows when no pair could do it; by default nothing, so that it is seen. */
 async function fallBack(room: Room, job: Job, unserved: Unserved): Promise<Outcome> {
   const { view, answer } = job;
-  if (!unserved.prefillFailed || view.fallback === 'none' || answer.clientLeft) return unserved;
+  if (!unserved.prefillFailed || view.fallback === 'none' || answer.isOver) return unserved;
   const pods = view.fallback === 'recompute' ? decodePods(view.candidates) : view.candidates.aggregated;
   if (pods.length === 0) return unserved;
   job.fallback = view.fallback;

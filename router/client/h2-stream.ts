@@ -109,6 +109,7 @@ export class H2Stream implements ClientRequest, Carrier {
     this.#answered = true;
     this.#listener = undefined;
     this.#since = performance.now();
+    this.#failBody(new ClientLeft()); // nobody needs the rest of it
     // Whoever still sends its body is then told that nobody wants it (RFC 9113 8.1); else this changes nothing.
     this.#stream.once('finish', () => this.#stream.close(NGHTTP2_NO_ERROR));
     if (this.#begun) this.#respond(true);
@@ -117,6 +118,7 @@ export class H2Stream implements ClientRequest, Carrier {
 
   cut(): void {
     this.#answered = true;
+    this.#failBody(new ClientLeft());
     // `close` would end the body before the reset, and the client could take it for whole.
     this.#stream.destroy(new Error('the answer is broken off'));
   }

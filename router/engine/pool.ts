@@ -32,6 +32,9 @@ export interface Call {
   resume(): void;
 }
 
+/** What calls are told that end because nobody may wait for them any more. */
+const stopping = 'the router stops';
+
 export const defaultPool: PoolOptions = { keepAliveMs: 4000, maxFree: 256 };
 
 /** Keep-alive connections to all engines. */
@@ -39,6 +42,7 @@ export class EnginePool {
   readonly #options: PoolOptions;
   readonly #free = new Map<string, EngineConnection[]>();
   readonly #open = new Set<EngineConnection>();
+  readonly #connecting = new Set<Socket>();
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -51,6 +55,10 @@ export class EnginePool {
     return this.#open.size;
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /**
    * Sends a request. With `again`, a reset of a re-used connection before any byte of an answer is tried once more on a new
    * one; only for a request that an engine may see twice.
@@ -61,12 +69,13 @@ export class EnginePool {
     return call;
   }
 
-  /** Closes every connection; calls under way fail as aborted. */
+  /** Closes every connection; calls under way, and those that are still to be made, fail as aborted. */
   close(): void {
     this.#closed = true;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
-    for (const connection of this.#open) connection.abort('the router stops');
+    for (const connection of this.#open) connection.abort(stopping);
+    for (const socket of this.#connecting) socket.destroy();
     this.#free.clear();
   }
 
@@ -74,9 +83,11 @@ export class EnginePool {
     let connection: EngineConnection | undefined;
     const receive = (bytes: Buffer) => connection?.receive(bytes);
     const socket = to.tls ? this.#openTls(to, receive) : openTcp(to, receive);
+    this.#connecting.add(socket);
     const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${deadline / 1000} s`)), deadline);
     const finish = (result: EngineConnection | Error) => {
       clearTimeout(timer);
+      this.#connecting.delete(socket);
       socket.off('error', finish);
       socket.off('close', onClose);
       done(result);
@@ -241,10 +252,16 @@ class PooledCall implements Call, Exchange {
 
   #connect(): void {
     this.#again = false;
+    if (this.#pool.isClosed) {
+      this.abort(stopping);
+      return;
+    }
     this.#connecting = this.#pool.connect(this.#to, this.#request.deadlines.connect, (result) => {
       this.#connecting = undefined;
       if (this.#over) {
         if (!(result instanceof Error)) result.abort('the call was aborted');
+      } else if (this.#pool.isClosed) {
+        this.abort(stopping);
       } else if (result instanceof Error) {
         this.#end();
         const fault = result.message.startsWith('no connection within') ? 'timeout' : 'refused';
