@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectH2 } from 'node:http2';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
+import type { EngineRequest } from '../../router/engine/exchange.js';
 import type { EngineFailure } from '../../router/engine/failure.js';
 import { EnginePool } from '../../router/engine/pool.js';
 import type { Limits } from '../../router/limits.js';
@@ -92,7 +93,10 @@ t.test('a pool that is closed', async (t) => {
     new Promise((resolve, reject) => {
       const end = () => reject(new Error('it was answered'));
       const exchange = { onHead: end, onBody: end, onEnd: end, onFailure: resolve };
-      const request = { head: 'GET / HTTP/1.1\r\n\r\n', body: [], deadlines: { connect: 60_000, head: 0, idle: 0 } };
+      const request: EngineRequest = {
+        deadlines: { connect: 60_000, head: 0, idle: 0 },
+        writeTo: (socket, sent) => void socket.write('GET / HTTP/1.1\r\n\r\n', sent),
+      };
       pool.request({ ip: ip(3), port, tls }, request, exchange, true);
     });
   const server = createServer().listen(0, ip(3));
