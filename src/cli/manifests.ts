@@ -63,13 +63,21 @@ export function parseManifests(file: string, text: string): Manifest[] {
         why: problem.message.split('\n')[0] ?? problem.code,
       });
     }
-    const content: unknown = document.toJS();
+    const content = withoutNulls(document.toJS());
     if (content === null || content === undefined) continue;
     const { line } = lines.linePos(document.contents?.range?.[0] ?? document.range[0]);
     const lineOf = (path: string) => lineOfPath(document, lines, path);
     manifests.push({ file, line, lineOf, object: asObject(content, file, line) });
   }
   return manifests;
+}
+
+/** As an API server stores it: it drops a field whose value YAML leaves empty. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const members = Object.entries(value).filter(([, member]) => member !== null);
+  return Object.fromEntries(members.map(([key, member]) => [key, withoutNulls(member)]));
 }
 
 function asObject(content: unknown, file: string, line: number): Manifest['object'] {

@@ -102,6 +102,39 @@ t.test('tandem check', async (t) => {
     t.match(stdout, /warning TND-024/);
     t.match(stdout, /warning TND-067/);
   });
+  await t.test('takes an empty field for an absent one, as an API server does', async (t) => {
+    const serving = [
+      'apiVersion: workload.serving.volcano.sh/v1alpha1',
+      'kind: ModelServing',
+      'metadata:',
+      '  name: s',
+      '  labels:',
+      'spec:',
+      '  template:',
+      '    roles:',
+      '    - name: prefill',
+      '      workerReplicas: 0',
+      '      entryTemplate:',
+      '        metadata:',
+      '        spec:',
+      '          nodeSelector:',
+      '          volumes:',
+      '          containers:',
+      '          - name: e',
+      '            image: vllm/vllm-openai:v0.12.0',
+      '            args: [m]',
+      '            env: [{name: A, value: }]',
+      '            ports:',
+      '            resources: {limits: , requests: {nvidia.com/gpu: }}',
+      '            startupProbe:',
+    ].join('\n');
+    for (const command of ['check', 'expand']) {
+      const { code, stdout, stderr } = await tandem([command, '-f', '-'], { input: serving });
+      t.equal(stderr, '', command);
+      t.equal(code, 0, command);
+      t.notMatch(stdout, /null/, command);
+    }
+  });
   await t.test('exits with 1 on an error, in JSON too', async (t) => {
     const folder = t.testdir({
       'a.yaml':
