@@ -25,9 +25,9 @@ export function commandLines(container: Container): readonly CommandLine[] {
   const certain = (certainty: Certainty) => (budget.exceeded ? 'opaque' : certainty);
   const env = namesVariables(container) ? literalEnv(container, budget) : noEnv;
   const all = [...words('command', command, env, budget), ...words('args', args, env, budget)];
-  if (command.length === 0) return [{ words: all, certainty: certain('exact'), entrypoint: true }];
-  const script = scriptOf(all, budget);
-  if (script === undefined) return [{ words: all, certainty: certain('exact'), entrypoint: false }];
+  const entrypoint = command.length === 0;
+  const script = entrypoint && !startsShell(all) ? undefined : scriptOf(all, budget);
+  if (script === undefined) return [{ words: all, certainty: certain('exact'), entrypoint }];
   const commands = commandsOf(script.text, env, budget);
   return commands.map((texts) => ({
     words: texts.map((text) => ({ text, at: script.at })),
@@ -44,6 +44,9 @@ const hasDollar = (text: string): boolean => text.includes('$');
 const noEnv: ReadonlyMap<string, string> = new Map();
 
 const shells = new Set(['sh', 'bash', 'ash', 'dash', 'zsh', 'ksh']);
+
+/** Arguments of an image whose entrypoint runs its arguments, or that has none: the first of them is the program. */
+const startsShell = ([first]: readonly Word[]): boolean => shells.has(baseName(first?.text ?? ''));
 
 /**
  * The script of `sh -c SCRIPT [NAME ARGUMENT...]`, also behind wrappers such as `tini --`, with its arguments in place;

@@ -138,6 +138,21 @@ t.test('an engine is known by its program, wherever that stands', async (t) => {
       'vllm shell m 1',
     ],
     [
+      'a script, where the image has no entrypoint',
+      { image: 'mine', args: ['bash', '-c', 'vllm serve m --port 8100 -tp 2'] },
+      'vllm shell m 2',
+    ],
+    [
+      'a script in an engine image, with its arguments',
+      { image: vllmImage, args: ['/bin/sh', '-c', 'exec vllm serve "$@"', '--', 'm', '-tp', '2'] },
+      'vllm shell m 2',
+    ],
+    [
+      'a model of that name',
+      { image: vllmImage, args: ['--model', '/models/sh', '-c', '2'] },
+      'vllm exact /models/sh 1',
+    ],
+    [
       '$(VAR) of Kubernetes',
       { image: vllmImage, env: [{ name: 'T', value: '2' }], args: ['m', '-tp', '$(T)'] },
       'vllm exact m 2',
