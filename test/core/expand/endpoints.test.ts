@@ -23,10 +23,19 @@ t.test('probes ask what the user’s own probe asks', async (t) => {
     t.same(startupProbe, { ...handler, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 720 });
     t.match(readinessProbe, handler);
   }
+  const fixed = { httpGet: { path: '/ready-for-traffic', port: 1 }, periodSeconds: 1 };
   t.match(
-    probes({ args: ['m'], readinessProbe: { tcpSocket: { port: 1 } } }).livenessProbe,
-    { tcpSocket: { port: 1 } },
-    'readiness, when there is no liveness',
+    probes({ args: ['m'], readinessProbe: fixed }),
+    {
+      startupProbe: { httpGet: fixed.httpGet },
+      livenessProbe: { httpGet: { path: '/health', port: 8000 }, failureThreshold: 3 },
+    },
+    'readiness, when there is no liveness; but what only takes traffic away starts no pod again',
+  );
+  t.same(
+    probes({ args: ['m'], readinessProbe: { httpGet: { port: 1, scheme: 'HTTPS' } } }).livenessProbe?.httpGet,
+    { path: '/health', port: 8000, scheme: 'HTTPS' },
+    'an engine that speaks TLS is asked over TLS',
   );
   t.match(
     probes({ args: ['m'], livenessProbe: { tcpSocket: { port: 1 } }, readinessProbe: { tcpSocket: { port: 2 } } })
@@ -54,6 +63,11 @@ t.test('probes ask what the user’s own probe asks', async (t) => {
     probes({ ...hidden, livenessProbe: { tcpSocket: { port: 7 } } }).startupProbe,
     { tcpSocket: { port: 7 } },
     'but the user does',
+  );
+  t.match(
+    probes({ ...hidden, readinessProbe: { tcpSocket: { port: 7 } } }),
+    { startupProbe: { tcpSocket: { port: 7 } }, livenessProbe: undefined },
+    'and says nothing of liveness',
   );
   const ranks = ['m', '-dp', '2', '--data-parallel-external-lb', '--data-parallel-size-local', '2'];
   t.match(
