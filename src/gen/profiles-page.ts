@@ -1,3 +1,4 @@
+import { isObject } from '../base/json.js';
 import type { ConnectorProfile, Profiles } from '../core/profiles/types.js';
 
 const line = (cells: readonly string[]) =>
@@ -175,6 +176,13 @@ function knownBy({ connectors, backends = [] }: ConnectorProfile): string {
   return backends.length > 0 ? `transfer backend ${codes(backends)}` : 'its first peer-to-peer connector';
 }
 
+const spelled = (condition: unknown): string =>
+  isObject(condition)
+    ? Object.entries(condition)
+        .map(([label, values]) => `${label} ${spelled(values)}`)
+        .join('; ')
+    : [condition].flat().join(', ');
+
 interface Wish {
   readonly because: string;
   readonly source?: string;
@@ -187,7 +195,7 @@ function additions({ accelerators, engines, connectors }: Profiles): string {
       code(profile.name),
       what,
       Object.entries(when)
-        .map(([key, value]) => (value === true ? key : `${key}: ${[value].flat().join(', ')}`))
+        .map(([key, value]) => (value === true ? key : `${key}: ${spelled(value)}`))
         .join('; '),
       because,
       source,

@@ -29,6 +29,11 @@ const holds: Conditions = {
   connectors: (names, { reading }) => names.includes(reading.connector?.profile?.name ?? ''),
   pods: (pods, { reading }) => pods === (reading.pods > 1 ? 'several' : 'one'),
   image: (pattern, { reading }) => patternOf(pattern).test(textAt(reading.container, 'image') ?? ''),
+  resource: (pattern, { reading }) => patternOf(pattern).test(reading.devices.resource ?? ''),
+  nodes: (wanted, { reading }) => {
+    const selector = objectAt(reading.spec, 'nodeSelector');
+    return Object.entries(wanted).every(([label, values]) => values.includes(textAt(selector, label) ?? ''));
+  },
   runtimeMounts: (_, { settings }) => settings.runtimeMounts === false,
 };
 

@@ -39,6 +39,10 @@ const when = () =>
         pods: Type.Optional(oneOrSeveral()),
         /** Only in a container whose image matches. */
         image: Type.Optional(regularExpression()),
+        /** Only in pods that ask for devices by a resource name that matches. */
+        resource: Type.Optional(regularExpression()),
+        /** Only in pods that select nodes by one of these values of each label. */
+        nodes: Type.Optional(Type.Record(Type.String(), texts())),
         /** Only on nodes whose container runtime mounts nothing by itself: without Ascend Docker Runtime. */
         runtimeMounts: Type.Optional(Type.Literal(false)),
       },
