@@ -1,4 +1,8 @@
 import { tandemKeys } from '../../api/names.js';
+import { annotationsOf } from '../expand/choose-profiles.js';
+import { modeOf } from '../expand/serving.js';
+import { leftToEnvFrom } from '../expand/steps/environment.js';
+import { defaultExpandSettings } from '../expand/types.js';
 import { finding } from './finding.js';
 import { extraOf, isSglangMooncake, isUpstreamMooncake, usesNetworkCard } from './reads.js';
 import { engineRule } from './subject.js';
@@ -23,6 +27,35 @@ export const addressIsNamed = engineRule({
         fix: `add the annotation ${tandemKeys.store.key}: ${example} to the ModelServing, or the variable to the container`,
       });
     }
+  },
+});
+
+export const nothingHidesBehindEnvFrom = engineRule({
+  code: 'TND-121',
+  severity: 'warning',
+  title: 'What envFrom may set is set',
+  because:
+    'env wins over envFrom, so Tandem adds no value that a ConfigMap or Secret may hold, and sees none of theirs',
+  source: 'Tandem, DESIGN 4.1',
+  reads: 'pod',
+  *check(engine, { serving, context }) {
+    if (modeOf(serving) === 'off') return;
+    const missing = leftToEnvFrom({
+      reading: engine,
+      template: engine.role.template,
+      peers: [],
+      profiles: engine.profiles,
+      settings: { ...defaultExpandSettings, runtimeMounts: context.hasAscendRuntime ?? true },
+      roleIndex: engine.role.index,
+      terse: annotationsOf(serving)[tandemKeys.model.key] !== undefined,
+      asked: {},
+    });
+    if (missing.length === 0) return;
+    yield finding(`${engine.containerPath}.envFrom`, {
+      saw: `envFrom, and no ${missing.map(({ name }) => name).join(', ')} in env`,
+      want: missing.map(({ name, value = '' }) => `${name}=${value}`).join(', '),
+      fix: 'write into env those that the ConfigMap or Secret does not set',
+    });
   },
 });
 

@@ -227,6 +227,7 @@ export const failing: readonly Case[] = [
   ['TND-111', 'gpu', annotated({ 'tandem.dev/placement': 'near' })],
   ['TND-112', 'gpu', annotated({ 'tandem.dev/modell': 'x' })],
   ['TND-113', 'gpu', decode((r) => Object.assign(r.pod, { containers: [] }))],
+  ['TND-121', 'gpu', decode((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
   ['TND-119', 'gpu', decode((r) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined }))],
   ['TND-201', 'server', selecting({ matchLabels: {} })],
   ['TND-202', 'server', group({ groupKey: '' })],

@@ -165,6 +165,19 @@ t.test('environment', async (t) => {
   );
 });
 
+t.test('what envFrom may set is left to it', async (t) => {
+  const envFrom = [{ configMapRef: { name: 'tuning' } }];
+  const names = (container: object) => (expanded(container).engine.env ?? []).map(({ name }) => name).sort();
+  const [alone, beside] = [names({ args: nixl }), names({ args: nixl, envFrom })];
+  t.same(
+    alone.filter((name) => !beside.includes(name)),
+    ['PYTHONHASHSEED', 'VLLM_ENGINE_READY_TIMEOUT_S', 'VLLM_HTTP_TIMEOUT_KEEP_ALIVE', 'VLLM_NIXL_SIDE_CHANNEL_PORT'],
+  );
+  t.same(beside, ['NAMESPACE', 'POD_IP', 'POD_NAME', 'VLLM_HOST_IP', 'VLLM_NIXL_SIDE_CHANNEL_HOST'], 'the pod’s own');
+  t.same(names({ args: nixl, envFrom: [] }), alone, 'nothing to leave it to');
+  t.same(names({ args: nixl, envFrom: null }), alone);
+});
+
 t.test('what a container mentions is defined before it, also in containers beside the engine', async (t) => {
   const names = (one: Container | undefined) => one?.env?.map(({ name }) => name);
   const sidecar = {
@@ -200,4 +213,14 @@ t.test('labels, resolver and grace', async (t) => {
   const labels = (metadata: object) => expanded(npu('MooncakeConnectorV1'), { metadata }).template.metadata?.labels;
   t.same(labels({}), { 'ring-controller.atlas': 'ascend-910b' });
   t.same(labels({ labels: { 'ring-controller.atlas': 'mine' } }), { 'ring-controller.atlas': 'mine' });
+  const generation = (resource: string, nodeSelector: object = {}) => {
+    const container = { ...npu('MooncakeConnectorV1'), resources: { limits: { [`huawei.com/${resource}`]: '4' } } };
+    return expanded(container, { spec: { nodeSelector } }).template.metadata?.labels?.['ring-controller.atlas'];
+  };
+  t.equal(generation('Ascend910A'), 'ascend-910', 'the first generation');
+  t.equal(generation('Ascend910B4'), 'ascend-910b');
+  for (const type of ['module', 'half', 'card'])
+    t.equal(generation('Ascend910', { 'accelerator-type': type }), 'ascend-910', type);
+  for (const type of ['module-910b-8', 'card-910b-2', 'module-a3-16'])
+    t.equal(generation('Ascend910', { 'accelerator-type': type }), 'ascend-910b', type);
 });

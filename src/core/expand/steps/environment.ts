@@ -1,5 +1,6 @@
 import type { WantedEnv } from '../../profiles/types.js';
 import { mostRanks } from '../../reading/engine.js';
+import { listAt } from '../../reading/shape.js';
 import { portShift, usesHostNetwork } from '../host-ports.js';
 import { applies, engineAt, envEntry, profilesOf } from '../subject.js';
 import type { Addition, Place, Step, Subject } from '../types.js';
@@ -13,12 +14,29 @@ export const environment: Step = {
     const wanted: Addition[] = [];
     for (const profile of profilesOf(subject)) {
       for (const wish of profile.env ?? []) {
-        if (applies(wish.when, subject)) wanted.push(entry(subject, list, profile.name, wish));
+        if (applies(wish.when, subject) && !mayBeElsewhere(subject, wish)) {
+          wanted.push(entry(subject, list, profile.name, wish));
+        }
       }
     }
     return subject.asked.store === undefined ? wanted : [...wanted, ...addresses(subject, list)];
   },
 };
+
+/**
+ * A ConfigMap or Secret of `envFrom` may hold any value, and an entry of `env` would win over it. Only what the pod alone
+ * knows is in none of them.
+ */
+const mayBeElsewhere = ({ reading }: Subject, { fieldPath }: WantedEnv): boolean =>
+  fieldPath === undefined && listAt(reading.container, 'envFrom').length > 0;
+
+/** What the profiles want and leave to `envFrom`, without what stands in `env`. */
+export const leftToEnvFrom = (subject: Subject): readonly WantedEnv[] =>
+  profilesOf(subject)
+    .flatMap(({ env = [] }) => env)
+    .filter(
+      (wish) => applies(wish.when, subject) && mayBeElsewhere(subject, wish) && !subject.reading.env.has(wish.name),
+    );
 
 /** The address that the serving names, in the variable that its connector reads, unless another one says it already. */
 function addresses(subject: Subject, list: Place): readonly Addition[] {
