@@ -2,6 +2,7 @@ import { tandemKeys } from '../../api/names.js';
 import type { ModelServing } from '../../api/types.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profiles } from '../profiles/types.js';
 import { objectAt } from '../reading/shape.js';
+import type { PodReading } from '../reading/types.js';
 import type { ExpandProblem } from './types.js';
 
 /** The three profiles of a terse serving. */
@@ -13,8 +14,15 @@ export interface Choice {
 
 export const annotationPath = (key: string): string => `metadata.annotations["${key}"]`;
 
-/** What the annotations name, and for what they leave out the one that fits; a problem where nothing or too much fits. */
-export function chooseProfiles(serving: ModelServing, profiles: Profiles): Choice | ExpandProblem {
+/**
+ * What the annotations name, and for what they leave out what the user's own container is, or else the one that fits; a
+ * problem where nothing or too much fits, or where the annotations name another one than the container is.
+ */
+export function chooseProfiles(
+  serving: ModelServing,
+  profiles: Profiles,
+  pod?: PodReading | undefined,
+): Choice | ExpandProblem {
   const said = annotationsOf(serving);
   const named = {
     accelerator: lookUp(said, tandemKeys.accelerator.key, profiles.accelerators),
@@ -22,12 +30,41 @@ export function chooseProfiles(serving: ModelServing, profiles: Profiles): Choic
     connector: lookUp(said, tandemKeys.connector.key, profiles.connectors),
   };
   for (const outcome of Object.values(named)) if (outcome && 'want' in outcome) return outcome;
-  const { accelerator: a, engine: e, connector: c } = named as Partial<Choice>;
-  const accelerator = a ?? inferAccelerator(e, c, profiles);
+  const chosen = named as Partial<Choice>;
+  return (pod && contradicts(pod, chosen)) ?? complete(chosen, profiles, pod);
+}
+
+function complete(said: Partial<Choice>, profiles: Profiles, pod: PodReading | undefined): Choice | ExpandProblem {
+  const known = said.engine ?? pod?.engine.profile;
+  const accelerator = said.accelerator ?? pod?.devices.profile ?? inferAccelerator(known, said.connector, profiles);
   if ('want' in accelerator) return accelerator;
-  const engine = e ?? inferEngine(accelerator, c, profiles);
-  const connector = c ?? inferConnector(accelerator, engine, profiles);
+  const engine = known ?? inferEngine(accelerator, said.connector, profiles);
+  const connector = said.connector ?? inferConnector(accelerator, engine, profiles);
   return fit({ engine, accelerator, connector });
+}
+
+/** What the annotations name, where the container is another one. */
+function contradicts(
+  { container, containerPath, engine, devices }: PodReading,
+  { accelerator, engine: named }: Partial<Choice>,
+): ExpandProblem | undefined {
+  if (named && named !== engine.profile) {
+    return {
+      path: annotationPath(tandemKeys.engine.key),
+      saw: named.name,
+      want: `${engine.profile.name}, which the image ${container.image ?? ''} is (${containerPath})`,
+      fix: 'correct the annotation or the image, or remove the annotation',
+    };
+  }
+  if (accelerator && devices.profile && accelerator !== devices.profile) {
+    return {
+      path: annotationPath(tandemKeys.accelerator.key),
+      saw: accelerator.name,
+      want: `${devices.profile.name}, whose ${devices.resource ?? 'devices'} the container asks for (${containerPath})`,
+      fix: 'correct the annotation or the resource, or remove the annotation',
+    };
+  }
+  return undefined;
 }
 
 /** Annotations of an object that may not have been validated yet: what is not text is absent. */

@@ -58,7 +58,7 @@ export class Draft {
       case 'item':
         return this.#append(base, addition.list, [addition.value]);
       case 'words':
-        return this.#append(base, addition.list, addition.value);
+        return this.#append(base, addition.list, addition.value, addition.nth);
     }
   }
 
@@ -94,9 +94,10 @@ export class Draft {
     return true;
   }
 
-  #append(base: Found, place: Place, values: readonly string[]): boolean {
+  #append(base: Found, place: Place, values: readonly string[], nth?: number): boolean {
     const list = this.#listAt(base, place);
-    if (!list || list.value.includes(values[0])) return false;
+    if (!list) return false;
+    if (nth === undefined ? list.value.includes(values[0]) : timesIn(list.value, values) >= nth) return false;
     for (const value of values) this.#insert(list, list.value.length, value);
     return true;
   }
@@ -185,6 +186,10 @@ function keyOf(parent: Container, segment: Segment): string | number | undefined
   const index = parent.findIndex((entry) => isObject(entry) && entry[key] === is);
   return index < 0 ? undefined : index;
 }
+
+/** How often a list holds the values one after another. */
+const timesIn = (list: readonly unknown[], values: readonly string[]): number =>
+  list.filter((_, start) => values.every((value, offset) => list[start + offset] === value)).length;
 
 const special = /[~/]/;
 

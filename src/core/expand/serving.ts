@@ -12,8 +12,9 @@ import { Draft } from './draft.js';
 import { planConnectors } from './hand-written.js';
 import { noteAdditions, pinProfiles } from './notes.js';
 import { pinnedProfiles } from './pinned.js';
+import { planTerse } from './plan-terse.js';
 import { applyAdditions, completePod } from './run-steps.js';
-import { connectorArguments, type PlannedRole, planTerse, type TerseRole } from './terse.js';
+import { connectorArguments, type PlannedRole, type TerseRole } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
 import type { Addition, ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
 

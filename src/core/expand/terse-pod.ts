@@ -1,7 +1,10 @@
 import { tandemKeys } from '../../api/names.js';
 import type { EngineProfile } from '../profiles/types.js';
+import { objectAt } from '../reading/shape.js';
+import type { PodReading } from '../reading/types.js';
 import { fillText, type Values } from './placeholders.js';
 import {
+  bareContainer,
   containerPlace,
   deviceCount,
   isLocal,
@@ -50,14 +53,18 @@ function resources(terse: TerseRole): readonly Addition[] {
   const { accelerator } = terse.choice;
   const count = deviceCount(terse);
   const place = [...containerPlace(terse), 'resources'];
-  const both = (resource: string, value: string, why: string): Addition[] =>
-    ['limits', 'requests'].map((part) => ({
+  const own = bareContainer(terse);
+  const both = (resource: string, value: string, why: string): Addition[] => {
+    const written = writtenIn(own, resource);
+    const parts = written ? (written.part === 'limits' ? ['requests'] : []) : ['limits', 'requests'];
+    return parts.map((part) => ({
       kind: 'field',
       place: [...place, part, resource],
-      value,
+      value: written?.value ?? value,
       by: accelerator.name,
-      because: why,
+      because: written ? 'the request of what the container limits: the platform counts by requests' : why,
     }));
+  };
   const { perDevice, resources: names } = accelerator;
   const host = (each: string) => /^(\d+)(.*)$/.exec(each)?.slice(1) ?? ['0', ''];
   const times = (each: string) => `${Number(host(each)[0]) * count}${host(each)[1]}`;
@@ -68,12 +75,25 @@ function resources(terse: TerseRole): readonly Addition[] {
           ...both('memory', times(perDevice.memory), perDevice.because),
         ]
       : []),
-    ...both(
-      names[0] ?? '',
-      String(count),
-      'one device for each rank of the engine, in a number that the platform grants',
-    ),
+    // Another resource of the accelerator, a slice of a device for example, is asked for instead.
+    ...(own?.devices.resource === undefined
+      ? both(
+          names[0] ?? '',
+          String(count),
+          'one device for each rank of the engine, in a number that the platform grants',
+        )
+      : []),
   ];
+}
+
+/** What a container says of a resource, its limit first. */
+function writtenIn(pod: PodReading | undefined, resource: string) {
+  const resources = objectAt(pod?.container, 'resources');
+  for (const part of ['limits', 'requests'] as const) {
+    const value = objectAt(resources, part)?.[resource] ?? undefined;
+    if (value !== undefined) return { part, value };
+  }
+  return undefined;
 }
 
 /** The volume of the weights, mounted in the engine, and the init container that fills it. */

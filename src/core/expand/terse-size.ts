@@ -34,8 +34,9 @@ export function readTerseSize(
     problems.push({ path: at, saw: text, want: 'a whole number from 1', fix: 'write it as a quoted number, e.g. "2"' });
     return undefined;
   };
-  const text = said(serving, template, path, tandemKeys.engineArgs).text ?? '';
-  const words = commandsOf(text, new Map()).flat();
+  const { text = '', at } = said(serving, template, path, tandemKeys.engineArgs);
+  if (text.length > longest) problems.push(tooLong(at, text));
+  const words = text.length > longest ? [] : commandsOf(text, new Map()).flat();
   const flags = readFlags(
     words.map((word) => ({ text: word, at: '' })),
     engine.flags,
@@ -52,6 +53,15 @@ export function readTerseSize(
     problems,
   };
 }
+
+/** Each word is looked for among the others. */
+const longest = 16_384;
+const tooLong = (path: string, { length }: string): ExpandProblem => ({
+  path,
+  saw: `${length} characters`,
+  want: `at most ${longest} characters`,
+  fix: 'shorten it, or write the arguments into the container',
+});
 
 function said(
   serving: ModelServing,

@@ -1,15 +1,14 @@
 import { env, tandemKeys } from '../../api/names.js';
-import type { ModelServing } from '../../api/types.js';
+import { isObject } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
-import type { EngineProfile, Profiles, TerseArgument } from '../profiles/types.js';
-import { sideByName } from '../reading/pod.js';
-import { listAt, objectAt } from '../reading/shape.js';
+import type { EngineProfile, TerseArgument } from '../profiles/types.js';
+import { valueAt } from '../reading/shape.js';
 import type { PodPlace, PodReading, RoleReading, Side } from '../reading/types.js';
-import { annotationPath, annotationsOf, type Choice, chooseProfiles } from './choose-profiles.js';
+import type { Choice } from './choose-profiles.js';
 import { portShift, usesHostNetwork } from './host-ports.js';
 import { fillJson, fillText, type Values } from './placeholders.js';
-import { readTerseSize, type TerseSize } from './terse-size.js';
-import type { Addition, ExpandProblem, ExpandSettings } from './types.js';
+import type { TerseSize } from './terse-size.js';
+import type { Addition, ExpandSettings } from './types.js';
 
 /** What is known about one template of a role that gets arguments. */
 export interface PlannedRole {
@@ -28,86 +27,10 @@ export interface TerseRole extends PlannedRole {
   readonly choice: Choice;
 }
 
-export interface TersePlan {
-  /** Positions of the roles that are written in the terse form, also where problems keep them from being made. */
-  readonly indexes: ReadonlySet<number>;
-  readonly roles: readonly TerseRole[];
-  readonly problems: readonly ExpandProblem[];
-}
-
-/** Which roles are written in the terse form, and what they say. A role with any other container stays as it is. */
-export function planTerse(
-  serving: ModelServing,
-  roles: readonly RoleReading[],
-  profiles: Profiles,
-  settings: ExpandSettings,
-): TersePlan {
-  const terse = roles.filter((role) => isEmpty(role) || isBare(role));
-  const model = annotationsOf(serving)[tandemKeys.model.key];
-  if (terse.length === 0 || (model === undefined && !terse.some(isEmpty))) return nothingTerse;
-  const indexes = new Set(terse.map(({ index }) => index));
-  const wrong = modelProblem(model);
-  if (wrong || model === undefined) return { indexes, roles: [], problems: wrong ? [wrong] : [] };
-  const choice = chooseProfiles(serving, profiles);
-  if ('want' in choice) return { indexes, roles: [], problems: [choice] };
-  const problems: ExpandProblem[] = terse.some(isEmpty) ? [...imageProblems(choice, settings)] : [];
-  const planned = terse.flatMap((role): TerseRole[] => {
-    const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
-    const made = { role, side: sideByName(role.name), choice, size: read.size, model };
-    const entry: TerseRole = { ...made, place: 'entry', bare: isBare(role) };
-    problems.push(...read.problems, ...shareProblems(entry));
-    const worker = role.workerReplicas > 0 && (hasNothing(role.workerTemplate) || isBarePod(role.worker));
-    return worker ? [entry, { ...made, place: 'worker', bare: isBarePod(role.worker) }] : [entry];
-  });
-  return { indexes, roles: problems.length > 0 ? [] : planned, problems };
-}
-
-const nothingTerse: TersePlan = { indexes: new Set(), roles: [], problems: [] };
-
-const hasNothing = (template: unknown): boolean => listAt(objectAt(template, 'spec'), 'containers').length === 0;
-const isEmpty = ({ template }: RoleReading): boolean => hasNothing(template);
-
-const isBarePod = (pod: PodReading | undefined): boolean =>
-  pod !== undefined && listAt(pod.container, 'command').length === 0 && listAt(pod.container, 'args').length === 0;
-const isBare = ({ pod }: RoleReading): boolean => isBarePod(pod);
-
-/** Every pod of an instance holds the same number of ranks, and whole replicas where there are several. */
-function shareProblems(terse: TerseRole): readonly ExpandProblem[] {
-  const { role, size } = terse;
-  const pods = podsOf(terse);
-  const shared = size.dataParallel > 1 ? size.dataParallel : ranksOf(terse);
-  if (pods === 1 || shared % pods === 0) return [];
-  const what = size.dataParallel > 1 ? 'data-parallel ranks' : 'ranks (tensor × pipeline parallel)';
-  const fix = `change workerReplicas, or a size so that ${pods} pods (the entry and ${role.workerReplicas} workers) share it evenly`;
-  return [
-    {
-      path: `${role.path}.workerReplicas`,
-      saw: role.workerReplicas,
-      want: `a number of pods that divides ${shared} ${what}`,
-      fix,
-    },
-  ];
-}
-
-/** A connector that the engine's image lacks needs another image, and one that is not known is not made up. */
-function imageProblems({ connector, accelerator, engine }: Choice, settings: ExpandSettings): readonly ExpandProblem[] {
-  if (!connector?.images || settings.images[engine.name] !== undefined) return [];
-  if (Object.hasOwn(connector.images, accelerator.name)) return [];
-  const known = Object.keys(connector.images).join(', ');
-  return [
-    {
-      path: annotationPath(tandemKeys.connector.key),
-      saw: connector.name,
-      want: `a connector with a known image for ${accelerator.name}; it has one for ${known}`,
-      fix: `give each role a container with name and image only, of ${engine.name} with ${connector.name}: the rest is filled in`,
-    },
-  ];
-}
-
-const podsOf = ({ role }: PlannedRole): number => role.workerReplicas + 1;
+export const podsOf = ({ role }: PlannedRole): number => role.workerReplicas + 1;
 
 /** Devices that all pods of an instance need together. With attention inside the tensor-parallel world the ranks share it. */
-function ranksOf({ size, choice, role }: TerseRole): number {
+export function ranksOf({ size, choice, role }: TerseRole): number {
   const { flags } = choice.engine;
   const world = size.tensorParallel * size.pipelineParallel;
   const given = flags.dataParallelInside !== undefined && size.flags.args.has(flags.dataParallelInside);
@@ -115,28 +38,18 @@ function ranksOf({ size, choice, role }: TerseRole): number {
   return inside ? world : world * size.dataParallel;
 }
 
-function modelProblem(model: string | undefined): ExpandProblem | undefined {
-  const path = annotationPath(tandemKeys.model.key);
-  if (model === undefined) {
-    return {
-      path,
-      saw: undefined,
-      want: 'a model for the roles without containers',
-      fix: 'add the annotation, e.g. Qwen/Qwen3-0.6B, or write the containers',
-    };
-  }
-  if (/^[\w.:@/-]+$/.test(model) && !model.split('/').includes('..')) return undefined;
-  return {
-    path,
-    saw: model,
-    want: 'a model id, a source such as hf://ORG/NAME, or an absolute path',
-    fix: 'remove other characters and ".."',
-  };
-}
+/** The container of the user's own that lacks only its arguments; undefined where the terse form makes one. */
+export const bareContainer = ({ bare, place, role }: PlannedRole): PodReading | undefined =>
+  bare ? (place === 'entry' ? role.pod : role.worker) : undefined;
 
-/** Devices that a pod of the role asks for: as counted by the user, else the next allowed number that holds its ranks. */
+/**
+ * Devices that a pod of the role asks for: as written in its container, or as counted by the user, else the next allowed
+ * number that holds its ranks.
+ */
 export function deviceCount(terse: TerseRole): number {
   const { size, choice } = terse;
+  const { resource, count } = bareContainer(terse)?.devices ?? {};
+  if (resource !== undefined && count !== undefined) return count;
   const ranks = ranksOf(terse) / podsOf(terse);
   return size.devices ?? choice.accelerator.allowedCounts?.find((count) => count >= ranks) ?? ranks;
 }
@@ -152,9 +65,10 @@ export function terseArguments(terse: TerseRole, all: readonly PlannedRole[]): r
       .flatMap((wish) => group(wish, values, terse) ?? [])
       .map((words) => ({ by: choice.engine.name, ...words })),
     ...connectorWords(terse, all),
-    ...groups(size.words).map((value) => ({
+    ...groups(size.words).map(({ value, nth }) => ({
       by: 'tandem',
       value,
+      nth,
       because: `asked for by ${tandemKeys.engineArgs.key}`,
       source: undefined,
     })),
@@ -192,13 +106,10 @@ interface Words {
   readonly source: string | undefined;
 }
 
-export const containerPlace = ({ role, place, choice, bare }: PlannedRole) => {
-  const own = place === 'entry' ? role.pod : role.worker;
-  return [
-    'spec',
-    'containers',
-    { key: 'name', is: bare ? (own?.container.name ?? '') : choice.engine.terse.container },
-  ] as const;
+export const containerPlace = (planned: PlannedRole) => {
+  const own = bareContainer(planned);
+  const name = planned.bare ? (own?.container.name ?? '') : planned.choice.engine.terse.container;
+  return ['spec', 'containers', { key: 'name', is: name }] as const;
 };
 
 /** Whether a wished argument is for this pod of the role: every condition that is given must hold. */
@@ -226,15 +137,20 @@ function group(wish: TerseArgument, values: Values, terse: PlannedRole) {
   return [{ value: words, because: wish.because, source: wish.source }];
 }
 
-/** The user's words, each flag together with what follows it. */
-function groups(words: readonly string[]): string[][] {
+/** The user's words, each flag together with what follows it, and how many equal ones there are up to it. */
+function groups(words: readonly string[]): readonly { readonly value: readonly string[]; readonly nth: number }[] {
   const all: string[][] = [];
   for (const word of words) {
     const last = all.at(-1);
     if (last && !/^--?[A-Za-z]/.test(word)) last.push(word);
     else all.push([word]);
   }
-  return all;
+  const met = new Map<string, number>();
+  return all.map((value) => {
+    const key = JSON.stringify(value);
+    met.set(key, (met.get(key) ?? 0) + 1);
+    return { value, nth: met.get(key) ?? 1 };
+  });
 }
 
 /** What the placeholders of profiles stand for in this role. */
@@ -287,16 +203,24 @@ function kvTransferConfig(terse: PlannedRole, values: Values): string {
   const { connector } = choice;
   if (side === 'aggregated' || connector?.config === undefined) return '';
   const config = fillJson(connector.config[side], values) as Record<string, unknown>;
+  movePorts(terse, config);
   const id = connector.engineId === 'pod' ? { engine_id: '$(POD_NAME)' } : {};
-  return JSON.stringify({ ...config, ...movedPorts(terse, config), ...id });
+  return JSON.stringify({ ...config, ...id });
 }
 
-/** Members of the configuration that hold a port of the role's own block under `hostNetwork`. */
-function movedPorts(terse: PlannedRole, config: Record<string, unknown>): Record<string, unknown> {
-  const names = (terse.choice.connector?.ports ?? []).flatMap(({ movable, fromConfig }) =>
-    movable && fromConfig !== undefined ? [fromConfig] : [],
-  );
-  return Object.fromEntries(names.map((name) => [name, String(Number(config[name]) + shiftOf(terse))]));
+/** Ports in the configuration belong to the role's own block under `hostNetwork`; what it does not name is not moved. */
+function movePorts(terse: PlannedRole, config: Record<string, unknown>): void {
+  for (const { movable, fromConfig } of terse.choice.connector?.ports ?? []) {
+    if (movable && fromConfig !== undefined) movePort(config, fromConfig, shiftOf(terse));
+  }
+}
+
+function movePort(config: Record<string, unknown>, path: string, shift: number): void {
+  const dot = path.lastIndexOf('.');
+  const holder = dot < 0 ? config : valueAt(config, path.slice(0, dot));
+  const written = valueAt(config, path);
+  const port = Number(written) + shift;
+  if (port > 0 && isObject(holder)) holder[path.slice(dot + 1)] = typeof written === 'number' ? port : String(port);
 }
 
 const shiftOf = ({ role, place }: PlannedRole): number =>

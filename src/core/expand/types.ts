@@ -17,7 +17,8 @@ export interface Because {
 /**
  * One thing that a step wants in the object, relative to a pod template (`metadata`, `spec`):
  * `field`: a member, when it is absent; `entry`: an element of a list whose elements are told apart by the member `key`;
- * `item`: a plain value of a list; `words`: arguments at the end of a list, when their first word is not in it.
+ * `item`: a plain value of a list; `words`: arguments at the end of a list, when their first word is not in it. With `nth`
+ * they are the user's own, who may repeat a flag: they are added when the list has fewer than so many of exactly these.
  */
 export type Addition = Because &
   (
@@ -30,7 +31,7 @@ export type Addition = Because &
         readonly first?: boolean;
       }
     | { readonly kind: 'item'; readonly list: Place; readonly value: string }
-    | { readonly kind: 'words'; readonly list: Place; readonly value: readonly string[] }
+    | { readonly kind: 'words'; readonly list: Place; readonly value: readonly string[]; readonly nth?: number }
   );
 
 /** What a step may look at. Everything is as it stands when the step runs, earlier additions included. */

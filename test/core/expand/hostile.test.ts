@@ -69,6 +69,19 @@ t.test('a note that is longer than any of ours is somebody else’s text', async
   }
 });
 
+t.test('more arguments than a command line has', async (t) => {
+  const serving = servingOf(pair, { 'tandem.dev/model': 'a/b', 'tandem.dev/engine-args': '-a '.repeat(1_000_000) });
+  const { object, problems } = expandServing(serving, profiles, settings);
+  t.match(problems, [
+    {
+      path: 'metadata.annotations["tandem.dev/engine-args"]',
+      saw: '3000000 characters',
+      want: 'at most 16384 characters',
+    },
+  ]);
+  t.same(enginesOf(object), []);
+});
+
 t.test('more devices than there are numbers for', async (t) => {
   for (const count of ['1e999', '9e99', -1, '-1e999']) t.doesNotThrow(() => expanded({ args: ['m'], ...gpus(count) }));
   const huge = servingOf(pair, {

@@ -129,10 +129,10 @@ t.test('placeholders', async (t) => {
   );
 });
 
-const role = (name: string, args: readonly string[] = ['m']) =>
+const role = (name: string, args: readonly string[] = ['m'], container = 'e') =>
   JSON.stringify({
     name,
-    entryTemplate: { spec: { containers: [{ name: 'e', image: 'vllm/vllm-openai:v0.12.0', args }] } },
+    entryTemplate: { spec: { containers: [{ name: container, image: 'vllm/vllm-openai:v0.12.0', args }] } },
   });
 const noteOf = ({ metadata }: ModelServing) => metadata.annotations?.['tandem.dev/expanded'];
 const noted = (serving: ModelServing): Record<string, Record<string, string[]>> =>
@@ -186,43 +186,28 @@ t.test('the note of what was added', async (t) => {
     ]);
   });
   t.test('says once what several roles have in common when it would be too long', async (t) => {
-    const names = (count: number) => Array.from({ length: count }, (_, i) => `role-${i}`);
-    const many = (count: number) =>
-      expanded(
-        `[${names(count)
-          .map((name) => role(name))
-          .join()}]`,
-      );
-    t.same(Object.keys(noted(many(2))), ['role-0', 'role-1'], 'a short one says it of each');
-    const all = noted(many(12));
-    t.same(Object.keys(all), [names(12).sort().join()]);
-    t.same(all[names(12).sort().join()]?.['vllm'], engine);
-    const { metadata, spec } = many(12);
-    const again = expandServing({ ...many(12), metadata, spec }, profiles, settings);
-    t.same(again.patch, [], 'and is read back');
+    const names = ['role-0', 'role-1', 'role-2', 'role-3'];
+    const many = (container: string) => expanded(`[${names.map((name) => role(name, ['m'], container)).join()}]`);
+    t.same(Object.keys(noted(many('e'))), names, 'a short one says it of each');
+    const long = 'e'.repeat(200);
+    const all = noted(many(long));
+    t.same(Object.keys(all), [names.join()]);
+    const fields = engine.map((field) => field.replace('containers[e]', `containers[${long}]`));
+    t.same(all[names.join()]?.['vllm'], fields);
+    t.same(expandServing(many(long), profiles, settings).patch, [], 'and is read back');
   });
   t.test('counts when even that is too long, and says nothing when there are too many', async (t) => {
-    const own = (i: number) => [`--a${i}`, ...Array.from({ length: 30 }, (_, n) => `$(POD_NAME)-${i}-${n}`)];
-    const unlike = (count: number) =>
-      Array.from({ length: count }, (_, i) => ({
-        name: `role-${i}`,
-        entryTemplate: {
-          spec: {
-            containers: [
-              {
-                name: `engine-of-role-${i}-which-has-a-name-of-its-own`,
-                image: 'vllm/vllm-openai:v0.12.0',
-                args: ['m', ...own(i)],
-              },
-            ],
-          },
-        },
-      }));
-    const note = (count: number) => expanded(JSON.stringify(unlike(count)));
-    const counted = noted(note(30))['role-0'] ?? {};
+    const unlike = (count: number, suffix = '') =>
+      noteOf(
+        expanded(
+          `[${Array.from({ length: count }, (_, i) => role(`role-${i}${suffix}`, ['m'], `${i}`.repeat(300))).join()}]`,
+        ),
+      ) ?? '';
+    const read = (text: string) => JSON.parse(text) as Record<string, Record<string, string[]>>;
+    const counted = read(unlike(4))['role-0'] ?? {};
     t.match(counted['vllm'], [/^\d+ fields$/]);
-    t.equal(counted['vllm']?.[0], `${flat(noted(note(1))['role-0']?.['vllm'] ?? [])} fields`);
-    t.equal(noteOf(note(90)), '{}');
+    t.equal(counted['vllm']?.[0], `${flat(engine)} fields`);
+    t.equal(unlike(4, 'x'.repeat(1_000)), '{}');
   });
 });
 

@@ -72,6 +72,15 @@ t.test('the terse form', async (t) => {
     t.equal(role?.pod?.container.args?.filter((word) => word === '--port').length, 1);
     t.match(role?.pod?.container.readinessProbe, { httpGet: { port: 9000 } });
   });
+  t.test('a flag that the user repeats is repeated, once for each time', async (t) => {
+    const said = '--middleware a.B --middleware c.D --trust --middleware a.B --trust';
+    const annotations = { 'tandem.dev/model': 'a/b', 'tandem.dev/engine-args': said };
+    const once = terse(annotations).object;
+    const args = (serving: typeof once) =>
+      (readServing(serving, profiles).roles[0]?.pod?.container.args ?? []).slice(-said.split(' ').length).join(' ');
+    t.equal(args(once), said);
+    t.equal(args(expand(once).object), said, 'and no more when it is applied again');
+  });
   t.test('a path needs no download', async (t) => {
     const [role] = readServing(terse({ 'tandem.dev/model': '/data/m' }).object, profiles).roles;
     t.equal(role?.pod?.engine.model, '/data/m');

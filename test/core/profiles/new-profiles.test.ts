@@ -118,3 +118,32 @@ t.test('the page says what the files say', async (t) => {
   for (const { name } of [...packagedProfiles().connectors, ...packagedProfiles().accelerators])
     t.match(page, `| \`${name}\` |`);
 });
+
+t.test('a port that moves may stand anywhere in the configuration, or nowhere', async (t) => {
+  const moving = readFileSync(`${folder}/connector-moriio.yaml`, 'utf8')
+    .replace('name: moriio\n', 'name: acme-io\n')
+    .replaceAll('MoRIIOConnector', 'AcmeIOConnector')
+    .replaceAll('handshake_port: "6301"', 'handshake_port: 6301')
+    .replaceAll(/( {4}fromConfig: kv_connector_extra_config\.)(\w+)\n/g, '$1$2\n    movable: true\n')
+    .replace('kv_connector_extra_config.notify_port', 'not.there');
+  const serving = servingOf(
+    ['prefill', 'decode'].map((name) => `- {name: ${name}, entryTemplate: {spec: {hostNetwork: true}}}`).join('\n'),
+    { 'tandem.dev/model': 'org/model', 'tandem.dev/accelerator': 'amd', 'tandem.dev/connector': 'acme-io' },
+  );
+  const { object, problems } = expandServing(serving, withFiles({ 'c.yaml': moving }), settings);
+  t.same(problems, []);
+  const configs = object.spec.template.roles.map(({ entryTemplate }) => {
+    const { args = [] } = entryTemplate?.spec?.containers[0] ?? {};
+    return JSON.parse(args[args.indexOf('--kv-transfer-config') + 1] ?? '') as Record<string, unknown>;
+  });
+  const extra = { notify_port: '61005' };
+  t.match(configs, [
+    { kv_connector_extra_config: { ...extra, handshake_port: 6301 } },
+    { kv_connector_extra_config: { ...extra, handshake_port: 6501 } },
+  ]);
+  for (const config of configs)
+    t.strictSame(
+      Object.keys(config).filter((key) => /\.|not/.test(key)),
+      [],
+    );
+});
