@@ -1,12 +1,12 @@
 import type { TandemError } from '../src/base/errors.js';
-import { choosePair, type Pair } from '../src/core/pairing/choose-pair.js';
+import { choosePair, type Pair, pairFor } from '../src/core/pairing/choose-pair.js';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { runAnswerLeg } from './answer-leg.js';
 import type { EngineAnswer } from './collect.js';
 import { type Dialect, type Handover, oneTokenNoStream } from './dialects/dialect.js';
 import { describeLegs, type Job, type LegName } from './job.js';
 import { askedBy, attemptsOf, avoid, failureError } from './leg-terms.js';
-import { type PrefillEnd, runPrefill } from './prefill-leg.js';
+import { type PrefillEnd, readHandover, runPrefill } from './prefill-leg.js';
 import type { RelayEnd } from './relay.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
@@ -22,41 +22,80 @@ export interface Unserved {
   readonly mayRecover?: boolean;
   /** Whether decode could still answer alone. */
   readonly prefillFailed: boolean;
+  /** What prefill has computed and no decode pod has seen. */
+  readonly untaken?: Untaken;
+}
+
+interface Untaken {
+  readonly prefill: Endpoint;
+  /** Where the handover is read from anew for each decode pod. */
+  readonly answer: EngineAnswer;
+  /** Why the last decode pod could not be reached. */
+  readonly why: string;
 }
 
 /** `undefined`: the client has been answered, or has left. */
 export type Outcome = Unserved | undefined;
 
-/** Prefill, then decode, each attempt with a fresh pair; nothing is tried again once the client has got a byte. */
+/**
+ * Prefill, then decode, each attempt with another pair; nothing is tried again once the client has got a byte. A handover
+ * that no engine has seen is offered to another decode pod before prefill is asked again, also for a client who left: it frees the KV.
+ */
 export async function servePair(room: Room, job: Job, dialect: Dialect): Promise<Outcome> {
   const without = new Set<string>();
   const attempts = attemptsOf(room, job.view);
   let last: Unserved | undefined;
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const pair = nextPair(room, job, without, last);
-    if ('none' in pair) return last ?? noPair(job, pair.none);
-    last = await attemptPair(room, job, dialect, pair);
-    if (!last?.blame || job.answer.clientLeft) return last;
+    if ('none' in pair) {
+      last ??= noPair(job, pair.none);
+      break;
+    }
+    const untaken = last?.untaken?.prefill === pair.prefill ? last.untaken : undefined;
+    if (!untaken) noteUntaken(room, job, dialect, last);
+    last = await attemptPair(room, job, dialect, pair, untaken);
+    if (!last?.blame || (job.answer.clientLeft && !last.untaken)) break;
     without.add(last.blame.uid);
   }
+  noteUntaken(room, job, dialect, last);
   return last;
 }
 
 function nextPair(room: Room, job: Job, without: Set<string>, last: Unserved | undefined): Pair | { none: string } {
-  const pair = choosePair(job.view.candidates, askedBy(room, job, without));
+  const { candidates } = job.view;
+  const asked = askedBy(room, job, without);
+  const taker = last?.untaken && pairFor(candidates, last.untaken.prefill, asked);
+  if (taker) return taker;
+  if (last && job.answer.clientLeft) return { none: 'the client left' };
+  const pair = choosePair(candidates, asked);
   if (!('none' in pair) || !last?.mayRecover || !last.blame) return pair;
   without.delete(last.blame.uid);
-  return choosePair(job.view.candidates, askedBy(room, job, without));
+  return choosePair(candidates, askedBy(room, job, without));
+}
+
+/** Nobody will give this KV back: prefill holds it until its lease ends. Where nothing links the legs, it holds none. */
+function noteUntaken(room: Room, job: Job, { linksLegs }: Dialect, last: Unserved | undefined): void {
+  if (!last?.untaken || !linksLegs) return;
+  const { prefill, why } = last.untaken;
+  room.metrics.untaken(why);
+  const said = `no decode pod of group ${prefill.group} could be reached (${why}), and prefill keeps what it computed until its lease ends`;
+  room.warn(`untaken ${job.view.name}`, `${said}: see why, or raise --connect-timeout`, { pod: prefill.name });
 }
 
 function noPair(job: Job, why: string): Unserved {
   return { error: routerErrors('no-ready-pair', { model: job.model, why }), prefillFailed: true };
 }
 
-async function attemptPair(room: Room, job: Job, dialect: Dialect, pair: Pair): Promise<Outcome> {
+async function attemptPair(
+  room: Room,
+  job: Job,
+  dialect: Dialect,
+  pair: Pair,
+  untaken: Untaken | undefined,
+): Promise<Outcome> {
   const place = room.load.reserve(pair.prefill, pair.decode, job.promptBytes);
   try {
-    const prefill = await runPrefill(room, job, dialect, pair);
+    const prefill = untaken ? readHandover(untaken.answer, dialect, pair) : await runPrefill(room, job, dialect, pair);
     place.prefillDone();
     if (prefill.kind !== 'handover') return prefillOutcome(room, job, pair.prefill, prefill);
     noteHandover(room, job, pair, prefill.handover);
@@ -64,7 +103,10 @@ async function attemptPair(room: Room, job: Job, dialect: Dialect, pair: Pair): 
     if (job.answer.clientLeft && !mustDeliver) return undefined;
     const end = await handOver(room, job, { dialect, pair, mustDeliver }, prefill.handover);
     if (mustDeliver && job.answer.clientLeft) room.metrics.abandoned('decode', takenBy(end));
-    return answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
+    const outcome = answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
+    return outcome && end.kind === 'failed' && end.failure.stage === 'connect'
+      ? { ...outcome, untaken: { prefill: pair.prefill, answer: prefill.answer, why: end.failure.fault } }
+      : outcome;
   } finally {
     place.release();
   }

@@ -10,7 +10,7 @@ import { deadlinesOf } from './leg-terms.js';
 import type { Room } from './room.js';
 
 export type PrefillEnd =
-  | { readonly kind: 'handover'; readonly handover: Handover }
+  | { readonly kind: 'handover'; readonly handover: Handover; readonly answer: EngineAnswer }
   | { readonly kind: 'no-handover'; readonly why: string }
   | { readonly kind: 'answered'; readonly answer: EngineAnswer }
   | { readonly kind: 'failed'; readonly failure: EngineFailure };
@@ -23,7 +23,7 @@ export function runPrefill(room: Room, job: Job, dialect: Dialect, pair: Pair): 
   const record = openLeg(job, 'prefill', pair.prefill);
   return new Promise((resolve) => {
     callPrefill(room, job, { dialect, pair }, (answer) => {
-      const end = answer instanceof EngineFailure ? failed(answer) : read(answer, dialect, pair);
+      const end = answer instanceof EngineFailure ? failed(answer) : readHandover(answer, dialect, pair);
       closeLeg(record, outcomeOf(end));
       resolve(end);
     });
@@ -107,11 +107,13 @@ class Leaving {
   }
 }
 
-function read(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
+/** What prefill's answer is for the decode pod of this pair. */
+export function readHandover(answer: EngineAnswer, dialect: Dialect, pair: Pair): PrefillEnd {
   if (answer.status >= 300) return { kind: 'answered', answer };
   try {
     const handover = dialect.handover(new EngineBody(answer.body), pair);
-    return 'missing' in handover ? { kind: 'no-handover', why: handover.missing } : { kind: 'handover', handover };
+    if ('missing' in handover) return { kind: 'no-handover', why: handover.missing };
+    return { kind: 'handover', handover, answer };
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     return {

@@ -49,6 +49,11 @@ export class RouterMetrics {
     'Legs that engines could hold KV for when their client left, by how they ended',
     ['leg', 'outcome'],
   );
+  readonly #untaken = new Counts(
+    'tandem_router_untaken_handovers_total',
+    'Handovers that no decode pod could be reached for, by why the last one could not: prefill holds the KV until its lease ends',
+    ['why'],
+  );
   readonly #refused = new Counts(
     'tandem_router_refused_total',
     'Requests refused before they could be read, by reason',
@@ -65,7 +70,15 @@ export class RouterMetrics {
       'from',
     ]);
     const counted = [this.#requests, this.#duration, this.#legs, this.#legDuration, this.#pairs];
-    const rare = [this.#refused, this.#fallbacks, this.#repairs, this.#whole, this.#abandoned, this.#tokens];
+    const rare = [
+      this.#refused,
+      this.#fallbacks,
+      this.#repairs,
+      this.#whole,
+      this.#abandoned,
+      this.#untaken,
+      this.#tokens,
+    ];
     metrics.addSource(() => [...counted, ...rare].map((family) => family.render()).join(''));
   }
 
@@ -98,6 +111,10 @@ export class RouterMetrics {
 
   abandoned(leg: 'prefill' | 'decode', outcome: string): void {
     this.#abandoned.add(1, leg, outcome);
+  }
+
+  untaken(why: string): void {
+    this.#untaken.add(1, why);
   }
 
   notDisaggregated(reason: string): void {

@@ -1,7 +1,19 @@
 /** What pd-protocols A.0.5 asks of a router, on real sockets: decode engines that fail in every way at every moment. */
 import t from 'tap';
-import { ask, decodeOk, prefillOk, refuse, request, reset, scene, streamOk } from './pair-scene.js';
-import { type Arrived, answer, completion, event, lastChunk, type Script, sseHead, token } from './support.js';
+import { ask, decodeOk, first, prefillOk, refuse, request, reset, scene, streamOk } from './pair-scene.js';
+import {
+  type Arrived,
+  answer,
+  completion,
+  connectClient,
+  event,
+  lastChunk,
+  post,
+  prefilled,
+  type Script,
+  sseHead,
+  token,
+} from './support.js';
 
 t.test('decode', async (t) => {
   for (const status of [400, 404, 429]) {
@@ -53,6 +65,61 @@ t.test('decode', async (t) => {
     });
     t.equal((await request(lab)).status, 200);
     t.equal(asked(), 'p0 d0 p0 d0');
+  });
+
+  t.test(
+    'that cannot be reached has not seen the handover: another one gets it, without a second prefill',
+    async (t) => {
+      for (const [type, handover] of [
+        ['nixl', /"remote_block_ids":\[\[1,2\]\]/],
+        ['lmcache', /"max_tokens":9}$/],
+      ] as const) {
+        const decode = [decodeOk, decodeOk, decodeOk];
+        const { lab, d, asked } = await scene(t, { prefill: [prefillOk], decode, spec: { kvConnector: { type } } });
+        await d[0]?.close();
+        await d[1]?.close();
+        t.match(await request(lab), { status: 200, text: completion('hello') });
+        t.equal(asked(), 'p0 d2');
+        t.match(d[2]?.requests[0]?.body, handover);
+        const metrics = await lab.metrics.render();
+        t.match(metrics, /tandem_router_legs_total\{leg="decode",outcome="refused"\} 2/);
+        t.notMatch(metrics, /tandem_router_untaken_handovers_total\{/);
+        t.match(metrics, /tandem_router_places\{by="own"\} 0/);
+      }
+    },
+  );
+
+  t.test('that cannot be reached, none of it: it is counted that prefill holds what nobody reads', async (t) => {
+    for (const [type, count] of [
+      ['nixl', 'tandem_router_untaken_handovers_total{why="refused"} 1\n'],
+      ['lmcache', ''],
+    ] as const) {
+      const { lab, d, asked } = await scene(t, {
+        prefill: [prefillOk, prefillOk],
+        decode: [decodeOk, decodeOk],
+        spec: { kvConnector: { type } },
+      });
+      for (const engine of d) await engine.close();
+      t.match(await request(lab), { status: 502, text: /engine-unreachable/ });
+      t.equal(asked(), 'p0');
+      t.equal((await lab.metrics.render()).match(/tandem_router_untaken_handovers_total\{.*\n/)?.[0] ?? '', count);
+    }
+  });
+
+  t.test('that cannot be reached for a client who left: another one gives the KV back', async (t) => {
+    const { lab, p, d, asked } = await scene(t, { prefill: [() => undefined], decode: [decodeOk, decodeOk] });
+    await d[0]?.close();
+    const client = connectClient(lab.port, post(ask, 'x-request-id: gone\r\n'));
+    const { socket } = await first(p);
+    client.leave();
+    while (!/^tandem_router_client_connections 0$/m.test(await lab.metrics.render())) await new Promise(setImmediate);
+    socket.write(answer(200, prefilled()));
+    t.match(await lab.logged('gone'), {
+      ended: 'client-left',
+      legs: [{ leg: 'prefill' }, { leg: 'decode', pod: 'd0' }, { leg: 'decode', pod: 'd1', outcome: 'ok' }],
+    });
+    t.equal(asked(), 'p0 d1');
+    t.match(JSON.parse(d[1]?.requests[0]?.body ?? ''), { max_tokens: 1, kv_transfer_params: {} });
   });
 
   t.test('that ends a whole answer with finish_reason abort is a failure, not an answer', async (t) => {

@@ -68,6 +68,12 @@ export function choosePair(candidates: Candidates, asked: Asked): Pair | { reado
   return best?.pair ?? { none: whyNoPair(candidates, asked.without) };
 }
 
+/** The best decode pod for what this prefill pod has computed already; undefined when its group has none that may read it. */
+export function pairFor({ groups }: Candidates, prefill: Endpoint, asked: Asked): Pair | undefined {
+  const group = prefill.group === undefined ? undefined : groups.get(prefill.group);
+  return group && bestInGroup({ prefill: [prefill], decode: group.decode }, asked, undefined)?.pair;
+}
+
 interface Scored {
   readonly pair: Pair;
   readonly cost: number;

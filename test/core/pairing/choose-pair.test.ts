@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { labels, tandemKeys, topologyLabel } from '../../../src/api/names.js';
-import { type Asked, candidatesOf, chooseOne, choosePair, decodePods } from '../../../src/core/pairing/choose-pair.js';
+import {
+  type Asked,
+  candidatesOf,
+  chooseOne,
+  choosePair,
+  decodePods,
+  pairFor,
+} from '../../../src/core/pairing/choose-pair.js';
 import type { Endpoint } from '../../../src/core/pairing/endpoint.js';
 import { LoadTable } from '../../../src/core/pairing/load.js';
 import { endpoint } from './server-and-pods.js';
@@ -91,6 +98,24 @@ t.test('a pair is chosen', (t) => {
     t.equal(names(choosePair(two, asked({ load, now: 50 }))), 'p1+d0');
     t.equal(names(choosePair(two, asked({ load, now: 50, without: new Set(['p1']) }))), 'p0+d0');
     t.equal(names(choosePair(two, asked({ load, now: 100 }))), 'p0+d0');
+    t.end();
+  });
+
+  t.test('anew for one prefill pod, from decode pods of its group and fingerprint', (t) => {
+    const print = tandemKeys.kvFingerprint.key;
+    const p0 = endpoint('p0', { [print]: 'a' });
+    const all = candidatesOf([
+      p0,
+      endpoint('p1', { [print]: 'b' }),
+      endpoint('d0', { [print]: 'a' }),
+      endpoint('d1', { [print]: 'b' }),
+      endpoint('d2', { [print]: 'a' }),
+      endpoint('d3', { [print]: 'a', [labels.groupName]: 'g1' }),
+    ]);
+    const pair = pairFor(all, p0, asked({ without: new Set(['d0']) }));
+    t.equal(pair && names(pair), 'p0+d2');
+    t.equal(pairFor(all, p0, asked({ without: new Set(['d0', 'd2']) })), undefined);
+    t.equal(pairFor(candidatesOf([]), p0, asked()), undefined);
     t.end();
   });
 
