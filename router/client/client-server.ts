@@ -121,9 +121,9 @@ export class ClientServer implements ConnectionOwner, H2Owner {
 
   #openDoor(certificate: ServingCertificate): TlsDoor {
     return new TlsDoor(certificate, this.limits.headMs, {
-      onSecure: (socket) => {
+      onSecure: (socket, raw) => {
         const isH2 = socket.alpnProtocol === 'h2';
-        this.#add(isH2 ? new H2Connection(socket, this) : new H1Connection(socket, this));
+        this.#add(isH2 ? new H2Connection(socket, this) : new H1Connection(socket, this, raw));
       },
       onFailed: () => this.#events.onRefused(routerErrors('no-handshake', {})),
       onLeft: () => this.#whenEmpty(),

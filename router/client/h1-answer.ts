@@ -15,6 +15,8 @@ export interface AnsweringConnection {
   ofConnection(endsByClose: boolean): string;
   /** The answer is complete. */
   answered(): void;
+  /** Breaks off, so that nobody can take the end of the connection for the end of the answer. */
+  destroy(): void;
 }
 
 /** A body that fits is written in one piece with its head. */
@@ -108,7 +110,7 @@ export class H1Answer implements Carrier {
 
   cut(): void {
     outbox.flush();
-    this.#socket.destroy();
+    this.#connection.destroy();
   }
 
   #put(payload: string | Buffer): boolean {

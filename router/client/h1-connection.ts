@@ -60,6 +60,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   at = 0;
   readonly answer: H1Answer;
   readonly #socket: Socket;
+  readonly #raw: Socket;
   readonly #owner: ConnectionOwner;
   readonly #headBytes: HeadBytes;
   #phase: Phase = 'fresh';
@@ -71,9 +72,13 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   /** Came while an answer was due, and has not been looked at. */
   #ahead: Buffer = none;
   #isLast = false;
+  /** Nothing but the end of the connection tells the client that it has the whole answer. */
+  #endsByClose = false;
 
-  constructor(socket: Socket, owner: ConnectionOwner) {
+  /** @param raw what carries the bytes: of TLS, the socket below */
+  constructor(socket: Socket, owner: ConnectionOwner, raw = socket) {
     this.#socket = socket;
+    this.#raw = raw;
     this.#owner = owner;
     this.answer = new H1Answer(socket, this);
     this.#headBytes = new HeadBytes(owner.limits.headerBytes);
@@ -115,7 +120,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     if (limit === 0 || now - this.#since < limit) return;
     if (this.#phase === 'body') this.#failBody(routerErrors('request-timeout', {}));
     else if (this.#phase === 'fresh' || this.#phase === 'head') this.#refuse(routerErrors('request-timeout', {}));
-    else this.#socket.destroy();
+    else this.destroy();
   }
 
   /** 0: none. */
@@ -145,7 +150,9 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    const isWhole = this.#phase === 'closing' && this.#socket.writableLength === 0;
+    if (this.#endsByClose && !isWhole) this.#raw.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   #onData(bytes: Buffer): void {
@@ -245,6 +252,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
 
   ofConnection(endsByClose: boolean): string {
     this.#skipBody();
+    this.#endsByClose = endsByClose;
     if (endsByClose || !this.isWhole || this.#owner.isStopping) this.#isLast = true;
     if (this.#isLast) return 'connection: close\r\n';
     return this.#head?.readsChunks === false ? 'connection: keep-alive\r\n' : '';

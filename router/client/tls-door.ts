@@ -3,8 +3,8 @@ import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { ServingCertificate } from './serving-certificate.js';
 
 export interface TlsEvents {
-  /** The handshake is done. */
-  onSecure(socket: TLSSocket): void;
+  /** The handshake is done; `raw` carries the bytes of it all. */
+  onSecure(socket: TLSSocket, raw: Socket | undefined): void;
   /** The handshake came to nothing, or has taken too long. */
   onFailed(): void;
   /** A connection has left the door, whichever way. */
@@ -52,7 +52,7 @@ export class TlsDoor {
   #onSecure(socket: TLSSocket): void {
     const key = keyOf(socket);
     const raw = this.#inside.get(key);
-    this.#events.onSecure(socket);
+    this.#events.onSecure(socket, raw);
     if (raw) this.#leave(key, raw);
   }
 
