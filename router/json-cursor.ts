@@ -34,6 +34,8 @@ for (const letter of '"\\/bfnrt') shortEscapes[letter.charCodeAt(0)] = 1;
 
 /** Bytes of a run that are looked at one by one before it counts as long. */
 const shortRun = 24;
+/** From so many bytes on, to look for one byte after another is cheaper than to look for all at once. */
+const longRun = 2048;
 
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
 const isHex = (byte: number | undefined): boolean =>
@@ -46,10 +48,22 @@ function hasEnd(word: number): boolean {
   return ((low | ((quotes - 0x01010101) & ~quotes) | ((slashes - 0x01010101) & ~slashes)) & 0x80808080) !== 0;
 }
 
+/** Whether one of sixteen bytes is below 0x20, or perhaps so: see `#endOfLongRun`. */
+function hasControl(words: Int32Array, at: number): boolean {
+  const a = words[at] as number;
+  const b = words[at + 1] as number;
+  const c = words[at + 2] as number;
+  const d = words[at + 3] as number;
+  const low = ((a - 0x20202020) & ~a) | ((b - 0x20202020) & ~b) | ((c - 0x20202020) & ~c) | ((d - 0x20202020) & ~d);
+  return (low & 0x80808080) !== 0;
+}
+
 /** Walks over JSON values by their bytes, without recursion: depth is bounded by the length of the input only. */
 export class JsonCursor {
   at = 0;
   readonly #bytes: Buffer;
+  /** No backslash lies between where one was last looked for and here. */
+  #backslash = -1;
   /** Offset after the closing quote of the latest key. */
   #keyEnd = 0;
   #nesting = new Uint8Array(32);
@@ -235,11 +249,31 @@ export class JsonCursor {
     const first = (4 - ((byteOffset + from) & 3)) & 3;
     if (length - from < 16) return from;
     for (let i = 0; i < first; i += 1) if (endsRun[this.#bytes[from + i] as number] === 1) return from + i;
-    const words = new Int32Array(buffer, byteOffset + from + first, (length - from - first) >> 2);
-    const count = words.length;
+    const begin = from + first;
+    const words = new Int32Array(buffer, byteOffset + begin, (length - begin) >> 2);
+    const near = Math.min(words.length, longRun >> 2);
     let at = 0;
-    while (at < count && !hasEnd(words[at] as number)) at += 1;
-    return from + first + at * 4;
+    while (at < near && !hasEnd(words[at] as number)) at += 1;
+    return begin + 4 * (at < longRun >> 2 ? at : this.#passControl(words, at, begin));
+  }
+
+  /**
+   * In a run that is long already the next quote and backslash are found by the fastest means there are, and only control
+   * characters are left to look for: an image inside a prompt is a single such run. Returns the word where to look closer.
+   */
+  #passControl(words: Int32Array, from: number, begin: number): number {
+    const place = begin + from * 4;
+    if (this.#backslash < place) this.#backslash = this.#find(backslash, place);
+    const end = (Math.min(this.#find(quote, place), this.#backslash) - begin - 12) >> 2;
+    let at = from;
+    while (at < end && !hasControl(words, at)) at += 4;
+    return at;
+  }
+
+  /** Where the byte is next; the end when it is nowhere. */
+  #find(byte: number, from: number): number {
+    const found = this.#bytes.indexOf(byte, from);
+    return found < 0 ? this.#bytes.length : found;
   }
 
   /** Offset after the escape that starts at `at`. */

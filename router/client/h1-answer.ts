@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Framing } from '../engine/response-head.js';
-import { type Message, outbox } from '../http/outbox.js';
+import { joined, mostJoined } from '../http/joined.js';
+import { type Message, outbox, type Sent } from '../http/outbox.js';
 import { statusLine } from './answer-text.js';
 import type { Carrier, CarrierListener } from './carrier.js';
 import type { RequestHead } from './request-head.js';
@@ -19,19 +20,31 @@ export interface AnsweringConnection {
   destroy(): void;
 }
 
-/** A body that fits is written in one piece with its head. */
-const joinUpTo = 16 * 1024;
 const lastChunk = '0\r\n\r\n';
 
-/** The kernel gathers both: nothing is copied. */
-const inTwoParts = (head: string, body: Buffer): Message => ({
-  writeTo(socket) {
+/** An answer whose body is there. */
+class WholeAnswer implements Message {
+  readonly #head: string;
+  readonly #body: Buffer;
+
+  constructor(head: string, body: Buffer) {
+    this.#head = head;
+    this.#body = body;
+  }
+
+  writeTo(socket: Socket, sent: Sent): void {
+    if (this.#head.length <= mostJoined && this.#body.length <= mostJoined) {
+      joined.begin(this.#body).copy(0, this.#body.length);
+      joined.write(socket, '', this.#head, sent);
+      return;
+    }
+    // The kernel gathers both: nothing is copied.
     socket.cork();
-    socket.write(head, 'latin1');
-    socket.write(body);
+    socket.write(this.#head, 'latin1');
+    socket.write(this.#body, sent);
     socket.uncork();
-  },
-});
+  }
+}
 
 /** Writes the answers of one HTTP/1.1 connection, one after another. */
 export class H1Answer implements Carrier {
@@ -65,8 +78,7 @@ export class H1Answer implements Carrier {
     const size = body === undefined ? '' : `content-length: ${body.length}\r\n`;
     const head = `${statusLine(status)}${headers}${this.#connection.ofConnection(false)}${size}\r\n`;
     if (body === undefined || this.#connection.head.method === 'HEAD') this.#put(head);
-    else if (body.length <= joinUpTo) this.#put(head + body.toString('latin1'));
-    else outbox.put(this.#socket, inTwoParts(head, body));
+    else outbox.put(this.#socket, new WholeAnswer(head, body));
     this.#answered();
   }
 

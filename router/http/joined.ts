@@ -4,6 +4,8 @@ import type { Sent } from './outbox.js';
 const room = 32 * 1024;
 /** Where a body begins; its head is put right before it once its length is known. */
 const bodyAt = 16 * 1024;
+/** A shorter stretch is copied without the object that a call of `copy` makes. */
+const byHandUpTo = 64;
 
 /**
  * Puts a small message together in memory that the next one uses again, so that neither its text nor a copy of its body is
@@ -27,7 +29,10 @@ class Joined {
   }
 
   copy(from: number, to: number): void {
-    this.#end += this.#source.copy(this.#bytes, this.#end, from, to);
+    const count = to - from;
+    if (count > byHandUpTo) this.#source.copy(this.#bytes, this.#end, from, to);
+    else for (let i = 0; i < count; i += 1) this.#bytes[this.#end + i] = this.#source[from + i] as number;
+    this.#end += count;
   }
 
   /** One byte a character. */

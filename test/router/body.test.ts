@@ -99,7 +99,6 @@ const scans = (text: string): boolean => {
   }
 };
 
-/** The text whose UTF-8 bytes are written here one character each. */
 /** The body as it is written in one piece with its head. */
 function inOnePiece(body: SplicedBody): string {
   let written = '';
@@ -114,6 +113,7 @@ function inOnePiece(body: SplicedBody): string {
   return written;
 }
 
+/** The text whose UTF-8 bytes are written here one character each. */
 const utf8 = (latin1: string): string => Buffer.from(latin1, 'latin1').toString();
 
 t.test('scanning a request body', (t) => {
@@ -194,6 +194,20 @@ t.test('scanning a request body', (t) => {
       t.end();
     });
   }
+
+  t.test('reads a run without escapes of any length to the byte that ends it', (t) => {
+    const lengths = [2030, 2047, 2048, 2049, 2063, 4095, 5001, 70_003];
+    const ends = ['', '\\n', '\\"', '\\x', '\u0000', '\u001f', '\n', '\u007f', 'é', '\u{1f600}'];
+    for (const length of lengths) {
+      for (const end of ends) {
+        for (const shift of [0, 1, 2, 3]) {
+          const text = `{"${'k'.repeat(shift)}":"${'x'.repeat(length)}${end}${'y'.repeat(40)}","model":"${'z'.repeat(3000)}"}`;
+          if (scans(text) !== parses(text)) t.fail(`${length} bytes, then ${JSON.stringify(end)}`);
+        }
+      }
+    }
+    t.end();
+  });
 
   t.test('is not stopped by depth, and not by a member repeated without end', (t) => {
     const deep = 200_000;
