@@ -51,14 +51,20 @@ export async function servePair(room: Room, job: Job, dialect: Dialect): Promise
       last ??= noPair(job, pair.none);
       break;
     }
-    const untaken = last?.untaken?.prefill === pair.prefill ? last.untaken : undefined;
-    if (!untaken) noteUntaken(room, job, dialect, last);
-    last = await attemptPair(room, job, dialect, pair, untaken);
-    if (!last?.blame || (job.answer.clientLeft && !last.untaken)) break;
-    without.add(last.blame.uid);
+    const isTaker = last?.untaken?.prefill === pair.prefill;
+    if (!isTaker) noteUntaken(room, job, dialect, last);
+    last = await attemptPair(room, job, dialect, pair, isTaker ? last?.untaken : undefined);
+    const avoided = worthAnother(job, last);
+    if (!avoided) break;
+    without.add(avoided.uid);
   }
   noteUntaken(room, job, dialect, last);
   return last;
+}
+
+/** The pod that failed, where another one shall be asked. */
+function worthAnother({ answer }: Job, last: Outcome): Endpoint | undefined {
+  return answer.clientLeft && !last?.untaken ? undefined : last?.blame;
 }
 
 function nextPair(room: Room, job: Job, without: Set<string>, last: Unserved | undefined): Pair | { none: string } {
