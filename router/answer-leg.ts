@@ -29,7 +29,10 @@ export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<Rela
       record.firstMs = performance.now() - startedAt;
       describeLegs(job);
     },
-    over: (end) => close(job, record, relay, judged(end, relay)),
+    over: (end) => {
+      if (leg.graceMs !== undefined && relay.leftBefore) room.metrics.abandoned('decode', takenBy(end, relay));
+      return close(job, record, relay, judged(end, relay));
+    },
     describe: (why, failure) =>
       failure
         ? failureError(failure, leg.leg, leg.endpoint)
@@ -71,6 +74,7 @@ function outcomeOf(end: RelayEnd, clientLeft: boolean): string {
  * must get the whole request first, and a moment to take it in, or the KV on prefill waits for its lease to end.
  */
 function leave({ graceMs }: AnswerLeg, call: Call, relay: Relay): void {
+  relay.leftBefore = !relay.hasContent;
   const abort = () => call.abort('the client left');
   if (graceMs === undefined || relay.begun) {
     abort();
@@ -80,4 +84,11 @@ function leave({ graceMs }: AnswerLeg, call: Call, relay: Relay): void {
     const timer = setTimeout(abort, graceMs);
     void relay.end.then(() => clearTimeout(timer));
   });
+}
+
+/** Whether decode has taken a handover: an engine that gives content has, one that was closed before most likely. */
+function takenBy(end: RelayEnd, { hasContent }: Relay): 'answered' | 'aborted' | 'failed' {
+  if (hasContent) return 'answered';
+  if (end.kind === 'failed') return end.failure.fault === 'aborted' ? 'aborted' : 'failed';
+  return end.kind === 'answered' && end.answer.status >= 300 ? 'failed' : 'answered';
 }

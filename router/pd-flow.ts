@@ -108,7 +108,6 @@ async function attemptPair(
     const mustDeliver = mustDeliverTo(job, dialect);
     if (job.answer.clientLeft && !mustDeliver) return undefined;
     const end = await handOver(room, job, { dialect, pair, mustDeliver }, prefill.handover);
-    if (mustDeliver && job.answer.clientLeft) room.metrics.abandoned('decode', takenBy(end));
     const outcome = answerOutcome(room, job, pair.decode, { end, leg: 'decode' });
     return outcome && end.kind === 'failed' && end.failure.stage === 'connect'
       ? { ...outcome, untaken: { prefill: pair.prefill, answer: prefill.answer, why: end.failure.fault } }
@@ -146,12 +145,6 @@ function handOver(
     again: !dialect.linksLegs,
     graceMs: mustDeliver ? graceMs : undefined,
   });
-}
-
-/** Whether decode has taken a handover: an engine that begins to answer has, one that was closed before most likely. */
-function takenBy(end: RelayEnd): 'answered' | 'aborted' | 'failed' {
-  if (end.kind === 'failed') return end.failure.fault === 'aborted' ? 'aborted' : 'failed';
-  return end.kind === 'answered' && end.answer.status >= 300 ? 'failed' : 'answered';
 }
 
 function noteHandover(room: Room, job: Job, { prefill, decode }: Pair, { repairs }: Handover): void {

@@ -49,6 +49,8 @@ export class Relay implements Exchange {
   readonly watch = new AnswerWatch();
   /** When the first byte of content came; undefined before. */
   firstAt: number | undefined;
+  /** The client left before the engine had begun to give content. */
+  leftBefore = false;
   readonly #options: RelayOptions;
   readonly #held: Piece[] = [];
   #heldBytes = 0;
@@ -70,6 +72,11 @@ export class Relay implements Exchange {
   /** The client has got the first byte. */
   get begun(): boolean {
     return this.#begun;
+  }
+
+  /** The engine has begun to give content, for which it has read the KV of a pair. */
+  get hasContent(): boolean {
+    return this.firstAt !== undefined && this.#head !== undefined && this.#head.status < 300;
   }
 
   attach(call: Call): void {

@@ -46,7 +46,7 @@ export class RouterMetrics {
   ]);
   readonly #abandoned = new Counts(
     'tandem_router_abandoned_total',
-    'Legs that engines could hold KV for when their client left, by how they ended',
+    'Legs whose client left while engines could hold KV that decode had not read, by how they ended',
     ['leg', 'outcome'],
   );
   readonly #untaken = new Counts(

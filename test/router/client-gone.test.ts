@@ -8,6 +8,7 @@ import {
   answer,
   completion,
   connectClient,
+  event,
   post,
   prefilled,
   type Script,
@@ -15,6 +16,7 @@ import {
   scriptedEngine,
   sseHead,
   subnet,
+  token,
   until,
 } from './support.js';
 
@@ -187,6 +189,7 @@ t.test('leaving while decode', async (t) => {
     t.notOk(socket.destroyed);
     await gone;
     t.match(await lab.logged('gone'), { legs: [{ outcome: 'ok' }, { leg: 'decode', outcome: 'aborted' }] });
+    t.equal(await abandoned(lab), 'tandem_router_abandoned_total{leg="decode",outcome="aborted"} 1');
   });
 
   t.test('has sent the head of a stream: the first event shows that the KV is read, and closes it', async (t) => {
@@ -201,6 +204,33 @@ t.test('leaving while decode', async (t) => {
     socket.write('6\r\ndata: \r\n');
     await gone;
     t.match(await lab.logged('gone'), { legs: [{}, { leg: 'decode', outcome: 'aborted' }] });
+    t.equal(await abandoned(lab), 'tandem_router_abandoned_total{leg="decode",outcome="answered"} 1');
+  });
+
+  t.test('streams: it is closed, and nothing was at stake', async (t) => {
+    const { lab, d } = await scene(t, prefillOk, ({ socket }) => void socket.write(sseHead + event(token('a'))));
+    const client = connectClient(lab.port, post({ ...ask, stream: true }, 'x-request-id: gone\r\n'));
+    const { socket, gone } = await d.arrived(0);
+    await client.received('"a"');
+    client.leave();
+    await client.ended;
+    await turn();
+    socket.write(event(token('b')));
+    await gone;
+    t.match(await lab.logged('gone'), { ended: 'client-left' });
+    t.equal(await abandoned(lab), 'none abandoned');
+  });
+
+  t.test('fails: it is not known whether the KV was read', async (t) => {
+    const { lab, d } = await scene(t, prefillOk, silent);
+    const client = connectClient(lab.port, post(ask, 'x-request-id: gone\r\n'));
+    const { socket } = await d.arrived(0);
+    client.leave();
+    await client.ended;
+    await turn();
+    socket.write(answer(500, '{}'));
+    t.match(await lab.logged('gone'), { ended: 'client-left' });
+    t.equal(await abandoned(lab), 'tandem_router_abandoned_total{leg="decode",outcome="failed"} 1');
   });
 
   t.test('is in the middle of a short answer: nothing is aborted', async (t) => {
@@ -214,6 +244,7 @@ t.test('leaving while decode', async (t) => {
     await turn();
     socket.write(whole.slice(-20));
     t.match(await lab.logged('gone'), { ended: 'client-left', legs: [{}, { leg: 'decode', outcome: 'ok' }] });
+    t.equal(await abandoned(lab), 'none abandoned');
   });
 });
 
