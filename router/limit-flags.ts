@@ -69,6 +69,12 @@ export const limitErrors = table({
     says: (m: { flag: string; value: string; want: string }) =>
       `--${m.flag} "${m.value}" cannot be used; write ${m.want}`,
   },
+  'bodies-below-body': {
+    status: 400,
+    retryable: false,
+    says: (m: { bodies: string; body: string }) =>
+      `--max-bodies ${m.bodies} is less than --max-body ${m.body}: a body of that size would always be refused; raise --max-bodies to ${m.body}, or lower --max-body`,
+  },
 });
 
 /** The limit in bytes, milliseconds or as a count. @throws bad-limit */
@@ -78,6 +84,15 @@ export function readLimit(row: LimitFlag, value: string): number {
   const { flag, unit, least, most } = row;
   const range = `from ${shown(unit, least)} to ${shown(unit, most)}`;
   throw limitErrors('bad-limit', { flag, value, want: `${kindOf[unit]}, ${range}` });
+}
+
+/** What no single flag can say of itself. @throws bodies-below-body */
+export function checkTogether({ bodyBytes, bodyBytesInFlight }: Limits): void {
+  if (bodyBytesInFlight >= bodyBytes) return;
+  throw limitErrors('bodies-below-body', {
+    bodies: shown('bytes', bodyBytesInFlight),
+    body: shown('bytes', bodyBytes),
+  });
 }
 
 /** The default as a user would write it. */
@@ -121,11 +136,21 @@ const times: readonly (readonly [number, string])[] = [
   [1, 'ms'],
 ];
 
-/** What holds for a router as a whole, and is shared out among its workers. */
-const shared = ['bodyBytesInFlight', 'requestsInFlight', 'connections', 'connectionsPerClient'] as const;
+/** Connections of one client that each worker takes at the least: they come in turn with those of others, and not evenly. */
+const leastOfClient = 100;
 
-/** What one of so many workers may take; connections come to them in turn, so that each gets an equal part. */
+/**
+ * What one of so many workers may take of what holds for the router as a whole. Connections come to them in turn, so that
+ * each gets an equal part, but never so little that one request or one client within its limit would be refused for ever.
+ */
 export function limitsPerWorker(limits: Limits, workers: number): Limits {
-  const part = Object.fromEntries(shared.map((limit) => [limit, Math.ceil(limits[limit] / workers)]));
-  return { ...limits, ...part };
+  const part = (limit: number): number => Math.ceil(limit / workers);
+  const { bodyBytes, bodyBytesInFlight, requestsInFlight, connections, connectionsPerClient } = limits;
+  return {
+    ...limits,
+    bodyBytesInFlight: Math.max(bodyBytes, part(bodyBytesInFlight)),
+    requestsInFlight: part(requestsInFlight),
+    connections: part(connections),
+    connectionsPerClient: Math.min(connectionsPerClient, Math.max(leastOfClient, part(connectionsPerClient))),
+  };
 }

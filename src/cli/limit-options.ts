@@ -1,5 +1,12 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { defaultOf, type LimitFlag, type LimitUnit, limitFlags, readLimit } from '../../router/limit-flags.js';
+import {
+  checkTogether,
+  defaultOf,
+  type LimitFlag,
+  type LimitUnit,
+  limitFlags,
+  readLimit,
+} from '../../router/limit-flags.js';
 import { defaultLimits, type Limits } from '../../router/limits.js';
 import { TandemError } from '../base/errors.js';
 
@@ -14,13 +21,15 @@ export function limitOptions(): readonly Option[] {
   );
 }
 
-/** The limits as flags and configuration file set them. @throws bad-limit */
+/** The limits as flags and configuration file set them. @throws bad-limit, bodies-below-body */
 export function limitsOf(options: Readonly<Record<string, unknown>>): Limits {
   const set = limitFlags.flatMap((row) => {
     const value = options[new Option(`--${row.flag}`).attributeName()];
     return typeof value === 'string' ? [[row.limit, readLimit(row, value)]] : [];
   });
-  return { ...defaultLimits, ...Object.fromEntries(set) };
+  const limits: Limits = { ...defaultLimits, ...Object.fromEntries(set) };
+  checkTogether(limits);
+  return limits;
 }
 
 /** The text itself: what a configuration file says comes as text too, and is read in one place. */

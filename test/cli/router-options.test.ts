@@ -69,6 +69,23 @@ t.test('workers share what holds for the router as a whole', (t) => {
   t.end();
 });
 
+t.test('what one worker may take is never too little for what one request or client may have', (t) => {
+  const { bodyBytes } = defaultLimits;
+  t.equal(limitsPerWorker(defaultLimits, 64).bodyBytesInFlight, bodyBytes, 'the largest body fits into each');
+  const of = (connectionsPerClient: number) =>
+    limitsPerWorker({ ...defaultLimits, connectionsPerClient }, 4).connectionsPerClient;
+  t.same([4, 100, 300, 400, 4000].map(of), [4, 100, 100, 100, 1000], 'they do not come to the workers evenly');
+  t.end();
+});
+
+t.test('bodies together may not have less room than one of them', (t) => {
+  const says = /--max-bodies 32Mi is less than --max-body 64Mi.*raise --max-bodies to 64Mi, or lower --max-body/;
+  t.throws(() => limitsOf({ maxBodies: '32Mi' }), { code: 'bodies-below-body', message: says });
+  t.throws(() => limitsOf({ maxBody: '2Gi' }), { code: 'bodies-below-body' });
+  t.same(limitsOf({ maxBodies: '64Mi' }).bodyBytesInFlight, defaultLimits.bodyBytes);
+  t.end();
+});
+
 t.test('--workers', (t) => {
   t.equal(workerCount('3'), 3);
   t.ok(workerCount('auto') >= 1 && workerCount('auto') <= availableParallelism());
