@@ -5,10 +5,11 @@ import type { ModelRoute, ModelServer, ModelServing } from '../src/api/types.js'
 import { describeError } from '../src/base/errors.js';
 import { defaultExpandSettings, type ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
+import type { ControllerRevision } from '../src/core/rollout/observed.js';
 import type { KubeClient, RawObject } from '../src/kube/client.js';
 import { isNotFound } from '../src/kube/kube-error.js';
 import { type Reflector, startReflector } from '../src/kube/reflector.js';
-import { crds, nodes, type Resource } from '../src/kube/resources.js';
+import { controllerRevisions, crds, nodes, type Resource } from '../src/kube/resources.js';
 import type { Logger } from '../src/telemetry/log.js';
 import type { World } from './world.js';
 
@@ -52,10 +53,13 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
   const findServing = async (namespace: string, name: string) =>
     views.modelServings.get(namespace, name) ??
     (await client.get<RawObject & ModelServing>(modelServings, { namespace, name }).catch(ifNotFound));
+  const findRevision = (namespace: string, name: string) =>
+    client.get<RawObject & ControllerRevision>(controllerRevisions, { namespace, name }).catch(ifNotFound);
   const stores = [...Object.values(views), volcanoCrd] as unknown as readonly Reflector<RawObject>[];
   const world: World = {
     ...views,
     findServing,
+    findRevision,
     profiles: typeof profiles === 'function' ? profiles : () => profiles,
     // A scheduler is replaced only where it is known to be absent.
     settings: () => ({ ...settings, schedulerNames: hasVolcano() === false ? instead : {} }),

@@ -5,6 +5,7 @@ import { readAsRun } from '../src/core/expand/serving.js';
 import type { ExpandSettings } from '../src/core/expand/types.js';
 import type { Profiles } from '../src/core/profiles/types.js';
 import type { ServingReading } from '../src/core/reading/types.js';
+import type { ControllerRevision } from '../src/core/rollout/observed.js';
 import type { RawObject } from '../src/kube/client.js';
 import type { ObjectStore } from '../src/kube/store.js';
 
@@ -19,6 +20,8 @@ export interface World {
    * and a pod that is expanded without its serving stays incomplete.
    */
   readonly findServing: (namespace: string, name: string) => Promise<ModelServing | undefined>;
+  /** What a revision of a serving was, from the API server itself; undefined when there is none of the name. */
+  readonly findRevision: (namespace: string, name: string) => Promise<ControllerRevision | undefined>;
   readonly modelServers: ObjectStore<RawObject & ModelServer>;
   readonly modelRoutes: ObjectStore<RawObject & ModelRoute>;
   /** Whether Volcano's PodGroup CRD is installed; undefined until it is known. */

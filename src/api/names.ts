@@ -47,7 +47,13 @@ const key = (name: string, on: string, writtenBy: string, readBy: string, value:
 
 /** Our own keys, each with who writes and who reads it. A part that finds a key absent still works, with less knowledge. */
 export const tandemKeys = {
-  expand: key('expand', 'ModelServing annotation', 'user', 'webhooks', '`template` (default), `pods`, `off`'),
+  expand: key(
+    'expand',
+    'ModelServing annotation',
+    'user',
+    'webhooks, controller',
+    '`template` (default), `pods`, `off`',
+  ),
   model: key('model', 'ModelServing annotation', 'user (terse form)', 'webhooks', 'model id, e.g. `Qwen/Qwen3-0.6B`'),
   engine: key('engine', 'ModelServing annotation', 'user (terse form)', 'webhooks', 'name of an engine profile'),
   connector: key(

@@ -4,6 +4,7 @@ import { groupName } from '../api/names.js';
 import { describeError } from '../base/errors.js';
 import { buildPodGroup, buildPodGroupSpec, isGang } from '../core/rollout/build-pod-group.js';
 import { buildControllerRevision, buildPod, buildService, ownerOf } from '../core/rollout/children.js';
+import { asAnnotations } from '../core/rollout/expansion-inputs.js';
 import type { ChildKind } from '../core/rollout/observed.js';
 import type { DeletePod, Step } from '../core/rollout/step.js';
 import { isAlreadyExists, isConflict, isNotFound } from '../kube/kube-error.js';
@@ -27,6 +28,7 @@ const performers: Performers = {
   adopt,
   'create-revision': ({ revision }, context) =>
     create(controllerRevisions, buildControllerRevision(context.desired, revision), context),
+  'record-inputs': recordInputs,
   'delete-revision': (step, context) => remove(controllerRevisions, step, context),
   'create-pod-group': createPodGroup,
   'update-pod-group': updatePodGroup,
@@ -124,6 +126,19 @@ async function adopt(
   const patch = { metadata: { uid, ownerReferences: [ownerOf(desired)] } };
   try {
     await client.patch(childResources[kind], { namespace: desired.namespace, name }, 'merge', patch);
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+/** On a revision that somebody else wrote, or that is older than the mode. */
+async function recordInputs(
+  { name, uid, inputs }: Extract<Step, { do: 'record-inputs' }>,
+  { client, desired }: ExecuteContext,
+): Promise<undefined> {
+  const patch = { metadata: { uid, annotations: asAnnotations(inputs) } };
+  try {
+    await client.patch(controllerRevisions, { namespace: desired.namespace, name }, 'merge', patch);
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
   }

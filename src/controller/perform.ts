@@ -17,7 +17,7 @@ const width = 24;
 /** What the pods need comes first; what is left over goes last. */
 const phases: readonly { readonly kinds: readonly Step['do'][]; readonly width: number; readonly required: boolean }[] =
   [
-    { kinds: ['create-revision', 'adopt'], width: 4, required: true },
+    { kinds: ['create-revision', 'record-inputs', 'adopt'], width: 4, required: true },
     { kinds: ['create-pod-group', 'update-pod-group'], width: 8, required: true },
     { kinds: ['delete-pod'], width, required: false },
     { kinds: ['create-pod', 'create-service'], width, required: false },

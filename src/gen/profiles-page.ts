@@ -73,7 +73,8 @@ file: \`test/core/expand/recipes.test.ts\` has one for every recipe. All fields,
 ## Revisions
 
 The content of all profiles has a revision (comments and file names do not count). A serving is pinned to the revision it was first expanded from, in \`tandem.dev/profiles\`; an edit changes only servings
-that come later. To accept the new content, remove the annotation and apply again: this rolls the serving. Inside a cluster the webhook keeps each revision in a ConfigMap (\`kubectl get configmaps -n
+that come later. To accept the new content, remove the annotation and apply again: this rolls a serving in mode \`pods\`, and
+one in mode \`template\` where its templates come out different (\`kubectl replace\` has them written anew). Inside a cluster the webhook keeps each revision in a ConfigMap (\`kubectl get configmaps -n
 tandem-system -l tandem.dev/profile-revision\`); delete those that no serving is pinned to. See [decision 0009](decisions/0009-pinned-profiles.md).
 
 ## Accelerators

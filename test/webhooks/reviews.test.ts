@@ -1,6 +1,9 @@
 /** What the webhooks answer to recorded reviews: what is expanded, allowed, warned of and refused. */
 import t from 'tap';
+import type { Pod } from '../../src/api/kube.js';
 import type { ModelServing } from '../../src/api/types.js';
+import { buildControllerRevision, buildPod } from '../../src/core/rollout/children.js';
+import { desiredOf } from '../../src/core/rollout/desired.js';
 import type { RawObject } from '../../src/kube/client.js';
 import { openServer, patched, type Review, recorded, worldOf } from './tls-server.js';
 
@@ -142,4 +145,36 @@ t.test('what is going away is never held up', async (t) => {
     const body = JSON.stringify({ ...review, request: { ...review.request, object } });
     t.match((await send(path, body)).response, { allowed: true, patch: undefined }, path);
   }
+});
+
+t.test('in mode pods a pod gets what its own revision says', async (t) => {
+  const review = JSON.parse(await recorded('modelservings--CREATE')) as Review;
+  const role = { name: 'prefill', workerReplicas: 0, entryTemplate: {} };
+  const servingWith = (model: string, replicas: number) => ({
+    metadata: {
+      name: 's',
+      namespace: 'dev',
+      uid: 'u',
+      annotations: { 'tandem.dev/expand': 'pods', 'tandem.dev/model': model, 'tandem.dev/accelerator': 'nvidia' },
+    },
+    spec: { replicas, template: { roles: [role] } },
+  });
+  const [before, now] = [servingWith('org/old', 2), servingWith('org/new', 2)];
+  const desired = desiredOf(before as ModelServing);
+  const slot = { serving: 's', group: 0, role: 'prefill', instance: 0, index: 0 };
+  const stored = buildControllerRevision(desired, desired.revision);
+  const modelOf = async (pod: object, revisions: readonly (typeof stored)[]) => {
+    const { send } = await openServer(t, worldOf({ servings: [now], revisions }));
+    const asked = { ...review, request: { ...review.request, namespace: 'dev', object: pod } } as Review;
+    const answer = await send('/mutate/pods', JSON.stringify(asked));
+    const { args = [] } = (patched(asked, answer) as unknown as Pod).spec.containers[0] ?? {};
+    return args[args.indexOf('--served-model-name') + 1];
+  };
+  const old = buildPod(desired, slot, desired.revision, false);
+  const fresh = buildPod(desiredOf(now as ModelServing), slot, desiredOf(now as ModelServing).revision, false);
+  t.equal(await modelOf(old, [stored]), 'org/old', 'of a group that is not rolled yet');
+  t.equal(await modelOf(fresh, [stored]), 'org/new');
+  t.equal(await modelOf(old, []), 'org/new', 'a revision that nobody knows');
+  const foreign = { ...stored, metadata: { ...stored.metadata, ownerReferences: [] } };
+  t.equal(await modelOf(old, [foreign]), 'org/new', 'or that belongs to somebody else');
 });

@@ -11,6 +11,7 @@ import { systemClock } from '../../src/base/clock.js';
 import { authoritiesInMemory } from '../../src/certs/authorities.js';
 import { CredentialKeeper } from '../../src/certs/keeper.js';
 import { defaultExpandSettings } from '../../src/core/expand/types.js';
+import type { ControllerRevision } from '../../src/core/rollout/observed.js';
 import type { RawObject } from '../../src/kube/client.js';
 import { ObjectMap } from '../../src/kube/object-map.js';
 import { loadProfiles } from '../../src/settings/profiles.js';
@@ -42,7 +43,13 @@ export interface Answer {
   };
 }
 
-export function worldOf(objects: { nodes?: readonly RawObject[]; servings?: readonly RawObject[] } = {}): World {
+export function worldOf(
+  objects: {
+    nodes?: readonly RawObject[];
+    servings?: readonly RawObject[];
+    revisions?: readonly ControllerRevision[];
+  } = {},
+): World {
   const store = <T extends RawObject>(items: readonly RawObject[] = []) => {
     const map = new ObjectMap<T>({ logger: silentLogger });
     map.replaceAll(items as readonly T[]);
@@ -55,6 +62,7 @@ export function worldOf(objects: { nodes?: readonly RawObject[]; servings?: read
     nodes: store<RawObject & Node>(objects.nodes),
     modelServings: servings,
     findServing: (namespace, name) => Promise.resolve(servings.get(namespace, name)),
+    findRevision: (_, name) => Promise.resolve(objects.revisions?.find(({ metadata }) => metadata.name === name)),
     modelServers: store(),
     modelRoutes: store(),
     hasVolcano: () => false,

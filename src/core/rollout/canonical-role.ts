@@ -6,12 +6,18 @@ import { createHash } from 'node:crypto';
 import type { Role } from '../../api/types.js';
 import { canonicalJson, isObject } from '../../base/json.js';
 import { formatQuantity, parseQuantity } from '../../base/quantity.js';
+import type { ExpansionInputs } from './expansion-inputs.js';
 
 /** Hash of what makes the pods of one role; the counts of the role are not in it. */
-export const roleHash = (role: Role): string => hashOf(canonicalRole(role, 'exact'));
+export const roleHash = (role: Role, inputs?: ExpansionInputs): string =>
+  hashOf(withInputs(canonicalRole(role, 'exact'), inputs));
 
 /** Hash of all role templates of a serving; the order of roles is not in it. */
-export const revisionHash = (roles: readonly Role[]): string => hashOf(canonicalRoles(roles, 'exact'));
+export const revisionHash = (roles: readonly Role[], inputs?: ExpansionInputs): string =>
+  hashOf(withInputs(canonicalRoles(roles, 'exact'), inputs));
+
+const withInputs = (templates: unknown, inputs: ExpansionInputs): unknown =>
+  inputs === undefined ? templates : { templates, inputs };
 
 /**
  * Equal also when one side went through typed Go structs, which drop false, 0 and empty text. Only for revisions that

@@ -15,6 +15,7 @@ import {
 } from '../../api/names.js';
 import type { PodTemplate } from '../../api/types.js';
 import type { Desired, Revision, RoleSpec } from './desired.js';
+import { asAnnotations } from './expansion-inputs.js';
 import type { ControllerRevision } from './observed.js';
 import { applyPlugins } from './plugins.js';
 
@@ -80,6 +81,7 @@ export function buildControllerRevision(desired: Desired, revision: Revision): C
       name: revisionName(desired.name, revision.name),
       namespace: desired.namespace,
       labels: { [labels.name]: desired.name, [labels.revision]: revision.name },
+      ...(revision.inputs && { annotations: asAnnotations(revision.inputs) }),
       ownerReferences: [ownerOf(desired)],
     },
     data: { data: revision.templates },

@@ -1,6 +1,7 @@
 import { volcano } from '../../api/names.js';
 import type { ModelServing, PodTemplate, Role } from '../../api/types.js';
 import { revisionHash, roleHash } from './canonical-role.js';
+import { type ExpansionInputs, inputsOf } from './expansion-inputs.js';
 
 export type RecoveryPolicy = 'ServingGroupRecreate' | 'RoleRecreate' | 'None';
 export type RolloutType = 'ServingGroupRollingUpdate' | 'RoleRollingUpdate';
@@ -26,6 +27,7 @@ export interface Revision {
   readonly roles: readonly RoleSpec[];
   /** As the ModelServing has them: what a ControllerRevision stores. */
   readonly templates: readonly Role[];
+  readonly inputs: ExpansionInputs;
 }
 
 export interface Desired {
@@ -60,6 +62,7 @@ export function desiredOf(serving: ModelServing): Desired {
   const { name = '', namespace = 'default', uid = '' } = metadata;
   const { roles, restartGracePeriodSeconds = 0 } = spec.template;
   const { replicas, schedulerName, recoveryPolicy, rolloutType } = withDefaults(spec);
+  const inputs = inputsOf(serving);
   return {
     name,
     namespace,
@@ -70,7 +73,7 @@ export function desiredOf(serving: ModelServing): Desired {
     recoveryPolicy,
     rolloutType,
     restartGrace: Math.max(0, restartGracePeriodSeconds) * 1000,
-    revision: revisionOf(revisionHash(roles), roles),
+    revision: revisionOf(revisionHash(roles, inputs), roles, inputs),
     currentRevision: status?.currentRevision,
     serving,
   };
@@ -87,8 +90,8 @@ function withDefaults({
   return { replicas, schedulerName, recoveryPolicy, rolloutType };
 }
 
-export function revisionOf(name: string, templates: readonly Role[]): Revision {
-  return { name, templates, roles: templates.map(readRole) };
+export function revisionOf(name: string, templates: readonly Role[], inputs: ExpansionInputs): Revision {
+  return { name, templates, inputs, roles: templates.map((role) => readRole(role, inputs)) };
 }
 
 export function budgetOf({ spec }: ModelServing): Budget {
@@ -106,7 +109,7 @@ export function budgetOf({ spec }: ModelServing): Budget {
   };
 }
 
-function readRole(role: Role): RoleSpec {
+function readRole(role: Role, inputs: ExpansionInputs): RoleSpec {
   const { name, entryTemplate, workerTemplate, workerReplicas = 0, replicas = 1 } = role;
   return {
     name,
@@ -114,7 +117,7 @@ function readRole(role: Role): RoleSpec {
     workers: Math.max(0, workerReplicas),
     entryTemplate,
     workerTemplate,
-    hash: roleHash(role),
+    hash: roleHash(role, inputs),
     maxUnavailable: Math.max(1, resolve(role.maxUnavailable ?? 1, replicas, Math.floor)),
     partition: resolve(role.partition ?? 0, replicas, Math.ceil),
   };

@@ -3,8 +3,8 @@ import type { KubeObject, Pod } from '../../api/kube.js';
 import { groupName, labels, podName, roleId, type Slot } from '../../api/names.js';
 import type { Role } from '../../api/types.js';
 import type { Instant } from '../../base/clock.js';
-import { isObject } from '../../base/json.js';
 import type { Desired } from './desired.js';
+import { type ExpansionInputs, readInputs, templatesIn } from './expansion-inputs.js';
 import { brokenSince, deletionCost, isReady } from './pod-health.js';
 
 export interface ControllerRevision extends KubeObject {
@@ -57,6 +57,7 @@ export interface RevisionFact extends NamedFact {
   /** The value of the revision label. */
   readonly revision: string;
   readonly templates: readonly Role[];
+  readonly inputs: ExpansionInputs;
 }
 
 export interface PodGroupFact extends NamedFact {
@@ -141,11 +142,9 @@ function podFact(pod: Pod, serving: string, dismissed: ReadonlySet<string>): Pod
 
 function revisionFact(object: ControllerRevision): RevisionFact[] {
   const revision = object.metadata.labels?.[labels.revision];
-  const { data } = object;
-  // Kthena writes {data: [roles]}; a bare list is read too.
-  const templates = isObject(data) ? data['data'] : data;
-  if (revision === undefined || !Array.isArray(templates)) return [];
-  return [{ ...namedFact(object), revision, templates: templates as readonly Role[] }];
+  const templates = templatesIn(object);
+  if (revision === undefined || templates === undefined) return [];
+  return [{ ...namedFact(object), revision, templates, inputs: readInputs(object.metadata.annotations) }];
 }
 
 /** Watches deliver in any order; equal content must give an equal plan. */

@@ -6,6 +6,7 @@
 import type { Role } from '../../api/types.js';
 import { revisionHash, sameTemplates } from './canonical-role.js';
 import { type Desired, type Revision, revisionOf } from './desired.js';
+import { inputsAgree } from './expansion-inputs.js';
 import type { Observed, PodFact, RevisionFact } from './observed.js';
 import type { Step } from './step.js';
 
@@ -20,7 +21,9 @@ export interface Revisions {
 }
 
 export function readRevisions(observed: Observed, { revision: ownName }: Desired): Revisions {
-  const known = new Map(observed.revisions.map((fact) => [fact.revision, revisionOf(fact.revision, fact.templates)]));
+  const known = new Map(
+    observed.revisions.map((fact) => [fact.revision, revisionOf(fact.revision, fact.templates, fact.inputs)]),
+  );
   const desired = { ...ownName, name: adoptedName(observed, ownName) };
   known.set(desired.name, desired);
   const wantedHash = new Map(desired.roles.map((role) => [role.name, role.hash]));
@@ -48,10 +51,15 @@ export function readRevisions(observed: Observed, { revision: ownName }: Desired
 /** Writes the revision before any pod refers to it, and drops those that no pod, status or spec refers to. */
 export function planRevisions(observed: Observed, desired: Desired, revisions: Revisions): Step[] {
   const used = new Set([revisions.desired.name, desired.currentRevision, ...observed.pods.map((pod) => pod.revision)]);
-  const exists = observed.revisions.some((fact) => fact.revision === revisions.desired.name);
-  const create: Step[] = exists ? [] : [{ do: 'create-revision', revision: revisions.desired }];
+  const stored = observed.revisions.find((fact) => fact.revision === revisions.desired.name);
+  const create: Step[] = stored ? [] : [{ do: 'create-revision', revision: revisions.desired }];
+  const { inputs } = revisions.desired;
+  const record: Step[] =
+    stored && stored.inputs === undefined && inputs
+      ? [{ do: 'record-inputs', name: stored.name, uid: stored.uid, inputs }]
+      : [];
   const unused = observed.revisions.filter((fact) => !used.has(fact.revision) && !fact.terminating);
-  return [...create, ...unused.map(({ name, uid }): Step => ({ do: 'delete-revision', name, uid }))];
+  return [...create, ...record, ...unused.map(({ name, uid }): Step => ({ do: 'delete-revision', name, uid }))];
 }
 
 /** The name under which the desired templates already exist, most used first; else their own hash. */
@@ -69,15 +77,17 @@ function adoptedName(observed: Observed, own: Revision): string {
 }
 
 const isEqual = (fact: RevisionFact, own: Revision): boolean =>
-  revisionHash(fact.templates) === own.name || (isForeign(fact) && sameTemplates(fact.templates, own.templates));
+  inputsAgree(fact.inputs, own.inputs) &&
+  (sameHash(fact.templates, own.templates) || (isForeign(fact) && sameTemplates(fact.templates, own.templates)));
 
 /** Written by another controller, or by another version of the hash. */
-const isForeign = (fact: RevisionFact): boolean => revisionHash(fact.templates) !== fact.revision;
+const isForeign = ({ revision, templates, inputs }: RevisionFact): boolean =>
+  revisionHash(templates) !== revision && (inputs === undefined || revisionHash(templates, inputs) !== revision);
 
 /** `revision/role` of every stored role template that equals the desired one. */
 function equalRoles(facts: readonly RevisionFact[], desired: Revision): Set<string> {
   const equal = new Set<string>();
-  for (const fact of facts) {
+  for (const fact of facts.filter(({ inputs }) => inputsAgree(inputs, desired.inputs))) {
     const foreign = isForeign(fact);
     for (const template of fact.templates) {
       const wanted = desired.templates.find(({ name }) => name === template.name);

@@ -1,6 +1,7 @@
 import type { Slot } from '../../api/names.js';
 import type { Instant } from '../../base/clock.js';
 import type { Revision } from './desired.js';
+import type { ExpansionInputs } from './expansion-inputs.js';
 import type { ChildKind } from './observed.js';
 
 /**
@@ -13,6 +14,12 @@ export type DeletionReason = 'broken' | 'peer-lost' | 'scale-down' | 'outdated' 
 export type Step =
   | { readonly do: 'adopt'; readonly kind: ChildKind; readonly name: string; readonly uid: string }
   | { readonly do: 'create-revision'; readonly revision: Revision }
+  | {
+      readonly do: 'record-inputs';
+      readonly name: string;
+      readonly uid: string;
+      readonly inputs: NonNullable<ExpansionInputs>;
+    }
   | { readonly do: 'delete-revision'; readonly name: string; readonly uid: string }
   | { readonly do: 'create-pod-group'; readonly group: number; readonly revision: Revision }
   | { readonly do: 'update-pod-group'; readonly group: number; readonly revision: Revision }

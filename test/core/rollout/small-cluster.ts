@@ -198,6 +198,9 @@ export class SmallCluster {
       case 'create-revision':
         this.revisions.set(step.revision.name, this.#born(buildControllerRevision(desired, step.revision)));
         break;
+      case 'record-inputs':
+        this.#record(step);
+        break;
       case 'delete-revision':
         for (const [key, one] of this.revisions) if (one.metadata.name === step.name) this.revisions.delete(key);
         break;
@@ -211,6 +214,13 @@ export class SmallCluster {
       }
       default:
         break;
+    }
+  }
+
+  #record({ name, inputs }: Extract<Step, { do: 'record-inputs' }>): void {
+    const annotations = { ...inputs, 'tandem.dev/expand': 'pods' };
+    for (const [key, one] of this.revisions) {
+      if (one.metadata.name === name) this.revisions.set(key, { ...one, metadata: { ...one.metadata, annotations } });
     }
   }
 

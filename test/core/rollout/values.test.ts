@@ -43,7 +43,9 @@ t.test('templates that make other pods have another hash', async (t) => {
     ['order of args', withContainer({ args: ['b', 'a'] })],
     ['a label', { ...plain, entryTemplate: { ...plain.entryTemplate, metadata: { labels: { a: 'b' } } } }],
   ];
-  const hashes = [plain, withContainer({ args: ['a', 'b'] }), ...different.map(([, other]) => other)].map(roleHash);
+  const hashes = [plain, withContainer({ args: ['a', 'b'] }), ...different.map(([, other]) => other)].map((one) =>
+    roleHash(one),
+  );
   t.equal(new Set(hashes).size, hashes.length);
 });
 
