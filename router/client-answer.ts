@@ -49,6 +49,10 @@ export class ClientAnswer implements CarrierListener {
     return this.status !== 0;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Nothing more can be said to the client: it has its answer, or has left. */
   get isOver(): boolean {
     return this.#ended || this.#left;

@@ -64,7 +64,8 @@ export async function servePair(room: Room, job: Job, dialect: Dialect): Promise
 
 /** The pod that failed, where another one shall be asked. */
 function worthAnother({ answer }: Job, last: Outcome): Endpoint | undefined {
-  return answer.clientLeft && !last?.untaken ? undefined : last?.blame;
+  const isLost = answer.ended || (answer.clientLeft && !last?.untaken);
+  return isLost ? undefined : last?.blame;
 }
 
 function nextPair(room: Room, job: Job, without: Set<string>, last: Unserved | undefined): Pair | { none: string } {

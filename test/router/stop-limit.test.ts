@@ -40,7 +40,9 @@ t.test('a request that no engine has answered when the time is over', async (t) 
     await client.ended;
     t.match(client.text(), told);
     t.equal(asked().split(' ').length, 1, asked());
-    t.match(await lab.logged('pair'), { error: 'stopping', ended: 'failed', legs: [{ outcome: 'aborted' }] });
+    const { error, ended, legs } = await lab.logged('pair');
+    t.match({ error, ended, legs }, { error: 'stopping', ended: 'failed', legs: [{ outcome: 'aborted' }] });
+    t.equal((legs as unknown[]).length, 1);
   });
 
   t.test('is sent to no other pod', async (t) => {
