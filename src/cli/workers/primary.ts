@@ -132,9 +132,20 @@ class Crew {
     return this.#slots.flatMap(({ seat }) => seat ?? []);
   }
 
-  /** Puts a process into the slot. Resolves when it accepts clients; rejects when it dies before. */
+  /** Puts a process into the slot. Resolves when it accepts clients; rejects when it dies before, or cannot be started. */
   #fill(slot: Slot): Promise<Address> {
-    const worker = cluster.fork();
+    let worker: Worker;
+    try {
+      worker = cluster.fork();
+    } catch (error) {
+      const how = error instanceof Error ? error.message : String(error);
+      this.#retry(slot, how, 0);
+      return Promise.reject(cliErrors('worker-not-started', { how }, error));
+    }
+    return this.#seat(slot, worker);
+  }
+
+  #seat(slot: Slot, worker: Worker): Promise<Address> {
     const line = new Line(
       (message, sent) => send(worker, message, sent),
       async (about) => (about === 'metrics' ? this.#render() : ((await this.#notReady()) ?? '')),
@@ -146,7 +157,14 @@ class Crew {
     const seat: Seat = { worker, line, outbox: undefined, bornAt: performance.now(), gone };
     slot.seat = seat;
     return new Promise((resolve, reject) => {
-      worker.on('error', () => undefined); // it is dying: `exit` follows
+      const over = (how: string) => {
+        this.#onExit(slot, seat, how);
+        reject(cliErrors('worker-not-started', { how }));
+        end();
+      };
+      worker.on('error', ({ message }: Error) => {
+        if (worker.process.pid === undefined) over(message); // it never was; of any other the `exit` follows
+      });
       worker.on('message', (message: Message) => {
         if (slot.seat !== seat) return; // its share has been given back
         const own = line.receive(message);
@@ -155,11 +173,7 @@ class Crew {
         else if (own?.is === 'ready') this.#onReady();
         else if (own?.is === 'joined') this.#welcome(seat);
       });
-      worker.once('exit', (code, signal) => {
-        this.#onExit(slot, signal ?? `code ${code}`);
-        reject(cliErrors('worker-not-started', { how: signal ?? `code ${code}` }));
-        end();
-      });
+      worker.once('exit', (code, signal) => over(signal ?? `code ${code}`));
     });
   }
 
@@ -175,17 +189,20 @@ class Crew {
     for (const { worker, outbox } of this.#seats()) if (worker.id !== from) outbox?.put(from, batch);
   }
 
-  #onExit(slot: Slot, how: string): void {
-    const { seat } = slot;
-    if (!seat) return;
+  #onExit(slot: Slot, seat: Seat, how: string): void {
+    if (slot.seat !== seat) return;
     slot.seat = undefined;
     seat.line.close();
     seat.outbox?.close();
     this.#board.drop(seat.worker.id);
     this.#merged.retire(slot.name);
-    if (this.#stopped || !this.#isStarted) return;
     for (const { outbox } of this.#seats()) outbox?.drop(seat.worker.id);
-    const { failures, delayMs } = restartDelay(slot.failures, performance.now() - seat.bornAt);
+    this.#retry(slot, how, performance.now() - seat.bornAt);
+  }
+
+  #retry(slot: Slot, how: string, livedMs: number): void {
+    if (this.#stopped || !this.#isStarted) return;
+    const { failures, delayMs } = restartDelay(slot.failures, livedMs);
     slot.failures = failures;
     this.#options.logger.error({ worker: slot.name, how, failures, delayMs }, 'a worker died and is replaced');
     slot.timer = setTimeout(() => this.#replace(slot), delayMs);
