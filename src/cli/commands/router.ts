@@ -54,11 +54,14 @@ async function runCrew(options: Options, limits: Limits, count: number): Promise
 /** One worker; the primary answers on the address for metrics. */
 async function runOne(options: Options, limits: Limits): Promise<number> {
   const { runWorker } = await import('../workers/worker.js');
-  return runWorker(async (workers, signal) => {
-    const source = await sourceOf(options, signal);
-    const { metricsListen: _, ...own } = options;
-    return routerPart({ ...own, source, limits, workers }, signal);
-  });
+  return runWorker(
+    async (workers, signal) => {
+      const source = await sourceOf(options, signal);
+      const { metricsListen: _, ...own } = options;
+      return routerPart({ ...own, source, limits, workers }, signal);
+    },
+    createLogger('router', options.logLevel),
+  );
 }
 
 async function sourceOf({ objects, kubeconfig }: Options, signal: AbortSignal) {

@@ -17,7 +17,8 @@ export type Message =
   | { readonly is: 'gone'; readonly worker: number }
   | { readonly is: 'stop' }
   | { readonly is: 'question'; readonly id: number; readonly about: Question }
-  | { readonly is: 'answer'; readonly id: number; readonly text: string };
+  /** Without a text where there is none to give. */
+  | { readonly is: 'answer'; readonly id: number; readonly text?: string };
 
 export type Send = (message: Message, sent: () => void) => void;
 export type Answer = (about: Question) => string | Promise<string>;
@@ -26,12 +27,15 @@ export type Answer = (about: Question) => string | Promise<string>;
 export class Line {
   readonly #send: Send;
   readonly #answer: Answer;
+  readonly #onNoAnswer: (error: unknown) => void;
   readonly #open = new Map<number, (text: string | undefined) => void>();
   #lastId = 0;
 
-  constructor(send: Send, answer: Answer) {
+  /** @param onNoAnswer hears why a question could not be answered; who asked is told that there is no answer */
+  constructor(send: Send, answer: Answer, onNoAnswer: (error: unknown) => void) {
     this.#send = send;
     this.#answer = answer;
+    this.#onNoAnswer = onNoAnswer;
   }
 
   send(message: Message, sent: () => void = () => undefined): void {
@@ -68,7 +72,12 @@ export class Line {
   }
 
   async #reply(id: number, about: Question): Promise<void> {
-    const text = await this.#answer(about);
-    this.send({ is: 'answer', id, text });
+    try {
+      const text = await this.#answer(about);
+      this.send({ is: 'answer', id, text });
+    } catch (error) {
+      this.#onNoAnswer(error);
+      this.send({ is: 'answer', id });
+    }
   }
 }

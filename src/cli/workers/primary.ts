@@ -148,7 +148,8 @@ class Crew {
   #seat(slot: Slot, worker: Worker): Promise<Address> {
     const line = new Line(
       (message, sent) => send(worker, message, sent),
-      async (about) => (about === 'metrics' ? this.#render() : ((await this.#notReady()) ?? '')),
+      () => this.#render(), // a worker asks for nothing else
+      (error) => this.#options.logger.error({ err: error }, 'a worker asked for metrics that could not be collected'),
     );
     let end: () => void = () => undefined;
     const gone = new Promise<void>((resolve) => {

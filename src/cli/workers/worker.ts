@@ -3,6 +3,7 @@ import cluster from 'node:cluster';
 import type { Batch, OtherWorkers, WorkersListener } from '../../../router/sharing.js';
 import type { Running } from '../../base/running.js';
 import type { ProbeState } from '../../server/probes.js';
+import type { Logger } from '../../telemetry/log.js';
 import { serve } from '../serve.js';
 import { Line, type Message, type Question } from './line.js';
 
@@ -12,8 +13,9 @@ const collectMs = 2000;
 /** Serves until the primary says stop, a signal does, or the primary is gone. */
 export async function runWorker(
   start: (workers: OtherWorkers, signal: AbortSignal) => Promise<Running>,
+  logger: Logger,
 ): Promise<number> {
-  const primary = new Primary();
+  const primary = new Primary(logger);
   try {
     return await serve(async (signal) => {
       const running = await start(primary, signal);
@@ -28,12 +30,17 @@ export async function runWorker(
 /** The primary as a worker sees it. */
 class Primary implements OtherWorkers {
   readonly saysStop: Promise<void>;
-  readonly #line = new Line(send, (about) => this.#answer(about));
+  readonly #line: Line;
   #listener: WorkersListener | undefined;
   #own: ProbeState | undefined;
   #onStop: () => void = () => undefined;
 
-  constructor() {
+  constructor(logger: Logger) {
+    this.#line = new Line(
+      send,
+      (about) => this.#answer(about),
+      (error) => logger.error({ err: error }, 'the primary asked for what could not be collected'),
+    );
     this.saysStop = new Promise((resolve) => {
       this.#onStop = resolve;
     });
