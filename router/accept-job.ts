@@ -1,9 +1,8 @@
 import type { Target } from '../src/core/pairing/match-route.js';
 import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
-import type { ClientAnswer } from './client-answer.js';
 import type { Directory, ServerView } from './directory.js';
-import type { Job } from './job.js';
+import type { BodyRoom, Job } from './job.js';
 import { LegHead } from './leg-head.js';
 import { unknownModel } from './model-list.js';
 import { intrusions, promptOf, scanRequest } from './request-body.js';
@@ -22,7 +21,7 @@ export function acceptJob(
   { room, directory, hash }: Accepting,
   head: RequestHead,
   bytes: Buffer,
-  { id, answer }: { id: string; answer: ClientAnswer },
+  open: BodyRoom & Pick<Job, 'id' | 'answer'>,
 ): Job {
   const body = scanRequest(bytes);
   const model = modelOf(body, directory);
@@ -30,10 +29,11 @@ export function acceptJob(
   const view = viewOf(directory, target);
   const prompt = promptOf(body);
   return {
-    id,
+    id: open.id,
     model,
-    answer,
-    head: new LegHead(head, id, room.tracing),
+    answer: open.answer,
+    head: new LegHead(head, open.id, room.tracing),
+    room: open,
     body: forEngines(room, body, view, target.isLora ? undefined : model),
     view,
     streaming: body.text('stream')?.toString() === 'true',

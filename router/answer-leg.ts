@@ -1,6 +1,6 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import type { Call } from './engine/pool.js';
-import { closeLeg, describeLegs, type Job, type LegName, type LegRecord, openLeg } from './job.js';
+import { closeLeg, describeLegs, type Job, type LegName, type LegRecord, openLeg, releaseBody } from './job.js';
 import { deadlinesOf, failureError } from './leg-terms.js';
 import { Relay, type RelayEnd } from './relay.js';
 import type { Room } from './room.js';
@@ -10,15 +10,14 @@ import type { SplicedBody } from './spliced-body.js';
 export interface AnswerLeg {
   readonly leg: Exclude<LegName, 'prefill'>;
   readonly endpoint: Endpoint;
-  readonly body: SplicedBody;
   /** Whether an engine may see this request twice. Not with a handover: its KV can be read once. */
   readonly again: boolean;
   /** Milliseconds after delivery in which the engine may begin to answer a client who left; undefined: closed at once. */
   readonly graceMs: number | undefined;
 }
 
-/** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. */
-export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<RelayEnd> {
+/** The leg whose answer goes to the client: decode of a pair, or a whole request on one pod. `body` is not kept while it streams. */
+export function runAnswerLeg(room: Room, job: Job, body: SplicedBody, leg: AnswerLeg): Promise<RelayEnd> {
   const record = openLeg(job, leg.leg, leg.endpoint);
   const startedAt = record.ms;
   const relay: Relay = new Relay({
@@ -28,6 +27,7 @@ export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<Rela
     beforeAnswer: () => {
       record.firstMs = performance.now() - startedAt;
       describeLegs(job);
+      releaseBody(job);
     },
     over: (end) => {
       if (leg.graceMs !== undefined && relay.leftBefore) room.metrics.abandoned('decode', takenBy(end, relay));
@@ -38,7 +38,7 @@ export function runAnswerLeg(room: Room, job: Job, leg: AnswerLeg): Promise<Rela
         ? failureError(failure, leg.leg, leg.endpoint)
         : routerErrors('engine-gave-up', { leg: leg.leg, pod: leg.endpoint.name, why }),
   });
-  const request = job.head.request(leg.endpoint, leg.body, deadlinesOf(room, job.view, leg.leg));
+  const request = job.head.request(leg.endpoint, body, deadlinesOf(room, job.view, leg.leg));
   const call = room.pool.request(leg.endpoint, request, relay, leg.again);
   relay.attach(call);
   job.answer.whenLeft(() => leave(leg, call, relay));

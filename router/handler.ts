@@ -6,7 +6,7 @@ import { type Carrier, ClientLeft, type ClientRequest } from './client/carrier.j
 import type { RequestHead } from './client/request-head.js';
 import { ClientAnswer } from './client-answer.js';
 import type { Directory } from './directory.js';
-import type { Job } from './job.js';
+import type { BodyRoom, Job } from './job.js';
 import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
 import { OpenList, type Placed } from './open-list.js';
@@ -27,22 +27,50 @@ export interface HandlerOptions {
 }
 
 /** One client request while it is open. */
-interface Open extends Placed {
+class Open implements Placed, BodyRoom {
+  at = 0;
+  readonly startedAt = performance.now();
   readonly request: ClientRequest;
   readonly head: RequestHead;
   readonly answer: ClientAnswer;
   readonly id: string;
-  readonly startedAt: number;
   job: Job | undefined;
   error: string | undefined;
-  bytesIn: number;
+  bytesIn = 0;
+  readonly #bodies: Bodies;
+  #held = 0;
+
+  constructor(bodies: Bodies, request: ClientRequest, answer: ClientAnswer, id: string) {
+    this.#bodies = bodies;
+    this.request = request;
+    this.head = request.head;
+    this.answer = answer;
+    this.id = id;
+  }
+
+  /** Counts a stretch of the body, which is held from here on. */
+  take(bytes: number): void {
+    this.bytesIn += bytes;
+    this.#held += bytes;
+    this.#bodies.bytes += bytes;
+  }
+
+  release(): void {
+    this.#bodies.bytes -= this.#held;
+    this.#held = 0;
+  }
+}
+
+/** All bodies that are held. */
+interface Bodies {
+  bytes: number;
 }
 
 /** From an HTTP request to its answer: paths, limits, and what is said about each request afterwards. */
 export class Handler {
   readonly #options: HandlerOptions;
   readonly #open = new OpenList<Open>();
-  #bodyBytes = 0;
+  readonly #bodies: Bodies = { bytes: 0 };
   #stopping = false;
   #onDrained: (() => void) | undefined;
 
@@ -84,8 +112,7 @@ export class Handler {
     const answer = new ClientAnswer(carrier);
     const id = requestIdOf(head, this.#options.mintId);
     answer.own = `x-request-id: ${id}\r\n`;
-    const startedAt = performance.now();
-    const open: Open = { request, head, answer, id, startedAt, job: undefined, error: undefined, bytesIn: 0, at: 0 };
+    const open = new Open(this.#bodies, request, answer, id);
     this.#open.add(open);
     void this.#toItsEnd(open);
   }
@@ -142,7 +169,7 @@ export class Handler {
     const { requestsInFlight, bodyBytesInFlight } = room.limits;
     if (this.#stopping) throw routerErrors('stopping', {});
     if (this.#open.size > requestsInFlight) throw routerErrors('overloaded', { has: `${requestsInFlight} requests` });
-    if (this.#bodyBytes + bodyBytes > bodyBytesInFlight) {
+    if (this.#bodies.bytes + bodyBytes > bodyBytesInFlight) {
       throw routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
     }
     const why = directory.notReady;
@@ -153,11 +180,10 @@ export class Handler {
   #take(open: Open, bytes: number): void {
     const { bodyBytes, bodyBytesInFlight } = this.#options.room.limits;
     if (open.bytesIn + bytes > bodyBytes) throw routerErrors('body-too-large', { limit: bodyBytes });
-    if (this.#bodyBytes + bytes > bodyBytesInFlight) {
+    if (this.#bodies.bytes + bytes > bodyBytesInFlight) {
       throw routerErrors('overloaded', { has: `${bodyBytesInFlight} bytes of requests` });
     }
-    this.#bodyBytes += bytes;
-    open.bytesIn += bytes;
+    open.take(bytes);
   }
 
   #failed(open: Open, thrown: unknown): void {
@@ -171,7 +197,7 @@ export class Handler {
   #close(open: Open): void {
     open.answer.whenLeft(undefined);
     this.#open.delete(open);
-    this.#bodyBytes -= open.bytesIn;
+    open.release();
     this.#account(open);
     if (this.#open.size === 0) this.#onDrained?.();
   }

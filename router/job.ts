@@ -3,7 +3,7 @@ import type { PrefixHashes } from '../src/core/pairing/prefix.js';
 import type { ClientAnswer } from './client-answer.js';
 import type { ServerView } from './directory.js';
 import type { LegHead } from './leg-head.js';
-import type { SplicedBody } from './spliced-body.js';
+import { SplicedBody } from './spliced-body.js';
 import { tenths } from './tenths.js';
 
 /** What the access log says of one leg. */
@@ -18,6 +18,12 @@ export interface LegRecord {
 
 export type LegName = 'prefill' | 'decode' | 'plain';
 
+/** What a body takes of the room for all bodies. */
+export interface BodyRoom {
+  /** Gives it back. */
+  release(): void;
+}
+
 /** One client request on its way, after it has been read and its ModelServer found. */
 export interface Job {
   readonly id: string;
@@ -25,7 +31,8 @@ export interface Job {
   readonly answer: ClientAnswer;
   readonly head: LegHead;
   /** The client's body with what every leg has changed: the engine's model name set, router-only members left out. */
-  readonly body: SplicedBody;
+  body: SplicedBody;
+  readonly room: BodyRoom;
   readonly view: ServerView;
   readonly streaming: boolean;
   readonly promptBytes: number;
@@ -37,6 +44,12 @@ export interface Job {
   fallback: string | undefined;
   /** The answer had begun and did not reach its end. */
   broken: boolean;
+}
+
+/** The answer begins, so that no engine is asked again: nobody needs the body any more. */
+export function releaseBody(job: Job): void {
+  job.body = SplicedBody.empty;
+  job.room.release();
 }
 
 /** Opens the record of a leg; `ms` is filled in by `closeLeg`. */

@@ -139,10 +139,9 @@ function handOver(
   const { clientLeft } = job.answer;
   const request = clientLeft ? job.body.with(oneTokenNoStream) : job.body;
   const graceMs = clientLeft ? room.limits.abandonedMs : room.limits.deliverMs;
-  return runAnswerLeg(room, job, {
+  return runAnswerLeg(room, job, dialect.decode(request, handover), {
     leg: 'decode',
     endpoint: pair.decode,
-    body: dialect.decode(request, handover),
     again: !dialect.linksLegs,
     graceMs: mustDeliver ? graceMs : undefined,
   });

@@ -5,6 +5,7 @@ import type { ServerView } from './directory.js';
 import type { Job } from './job.js';
 import { askedBy, attemptsOf } from './leg-terms.js';
 import { answerOutcome, type Outcome, type Unserved } from './pd-flow.js';
+import type { RelayEnd } from './relay.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
 
@@ -32,12 +33,15 @@ export async function servePlain(room: Room, job: Job, pods: readonly Endpoint[]
 async function attemptPlain(room: Room, job: Job, pod: Endpoint, { promptBytes }: Asked): Promise<Outcome> {
   const place = room.load.reserve(pod, pod, promptBytes);
   try {
-    // Nothing is held elsewhere for a whole request: it may be aborted at any time.
-    const leg = { leg: 'plain', endpoint: pod, body: job.body, again: true, graceMs: undefined } as const;
-    const end = await runAnswerLeg(room, job, leg);
+    const end = await askWhole(room, job, pod);
     if (end.kind === 'streamed') room.prefix.learn(job.hashes, pod.uid);
     return answerOutcome(room, job, pod, { end, leg: 'plain' });
   } finally {
     place.release();
   }
+}
+
+/** Nothing is held elsewhere for a whole request: it may be aborted at any time. */
+function askWhole(room: Room, job: Job, endpoint: Endpoint): Promise<RelayEnd> {
+  return runAnswerLeg(room, job, job.body, { leg: 'plain', endpoint, again: true, graceMs: undefined });
 }

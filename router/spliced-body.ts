@@ -2,7 +2,7 @@ import type { Json } from '../src/base/json.js';
 import { type Member, type Scan, scanObject } from './body-scan.js';
 import type { Joined } from './http/joined.js';
 import { Splice, type SpliceTarget } from './splice.js';
-import type { WantedKeys } from './wanted-keys.js';
+import { WantedKeys } from './wanted-keys.js';
 
 /** JSON text that is written as it stands: numbers keep every digit. */
 export class RawJson {
@@ -57,6 +57,9 @@ export class SplicedBody {
     this.#scan = scan;
     this.#edits = edits;
   }
+
+  /** In place of a body that nobody needs any more. */
+  static readonly empty: SplicedBody = SplicedBody.scan(Buffer.from('{}'), new WantedKeys([]));
 
   /** @throws JsonError when the bytes are no JSON object */
   static scan(bytes: Buffer, wanted: WantedKeys): SplicedBody {

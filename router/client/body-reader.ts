@@ -23,9 +23,9 @@ export class BodyReader {
     this.isDone = framing.by === 'length' && framing.bytes === 0;
   }
 
-  /** The body so far. */
-  get body(): Buffer {
-    return this.#body.bytes;
+  /** The body, which is not kept here any longer. */
+  takeBody(): Buffer {
+    return this.#body.take();
   }
 
   /**

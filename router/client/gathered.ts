@@ -11,9 +11,12 @@ export class Gathered {
     return this.#size;
   }
 
-  /** All bytes so far. */
-  get bytes(): Buffer {
-    return this.#size === this.#held.length ? this.#held : this.#held.subarray(0, this.#size);
+  /** All bytes so far, which are not kept here any longer. */
+  take(): Buffer {
+    const bytes = this.#size === this.#held.length ? this.#held : this.#held.subarray(0, this.#size);
+    this.#held = none;
+    this.#size = 0;
+    return bytes;
   }
 
   /** Takes bytes over as they are, when they are all there will be. */

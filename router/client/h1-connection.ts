@@ -107,7 +107,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     const body = this.#body;
     if (!body) throw new Error('a body can be read once');
     this.#feed(body, take);
-    if (body.isDone) return body.body;
+    if (body.isDone) return body.takeBody();
     this.#phase = 'body';
     return new Promise((resolve, reject) => {
       this.#reading = { take, resolve, reject };
@@ -239,7 +239,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.#ahead = body.rest;
     this.#phase = 'busy';
     this.#reading = undefined;
-    reading.resolve(body.body);
+    reading.resolve(body.takeBody());
   }
 
   #failBody(error: Error): void {

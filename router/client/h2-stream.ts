@@ -59,7 +59,7 @@ export class H2Stream implements ClientRequest, Carrier {
   }
 
   readBody(take: Take): Buffer | Promise<Buffer> {
-    if (this.isWhole) return this.#body.bytes;
+    if (this.isWhole) return this.#body.take();
     return new Promise((resolve, reject) => {
       this.#reading = { take, resolve, reject };
       this.#stream.on('data', (bytes: Buffer) => this.#onData(bytes));
@@ -152,7 +152,7 @@ export class H2Stream implements ClientRequest, Carrier {
     if (!reading || this.#reading !== reading) return;
     this.#reading = undefined;
     this.isWhole = true;
-    reading.resolve(this.#body.bytes);
+    reading.resolve(this.#body.take());
   }
 
   #failBody(error: Error): void {

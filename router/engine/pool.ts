@@ -37,6 +37,9 @@ const stopping = 'the router stops';
 
 export const defaultPool: PoolOptions = { keepAliveMs: 4000, maxFree: 256 };
 
+/** In place of a request that is not sent again, and need not be kept. */
+const sent: EngineRequest = { deadlines: { connect: 0, head: 0, idle: 0 }, writeTo: () => undefined };
+
 /** Keep-alive connections to all engines. */
 export class EnginePool {
   readonly #options: PoolOptions;
@@ -81,6 +84,8 @@ export class EnginePool {
 
   connect(to: EngineAddress, deadline: number, done: (connection: EngineConnection | Error) => void): Socket {
     let connection: EngineConnection | undefined;
+    // What the socket calls back later keeps this scope, but not the call that the connection is made for.
+    let tell: typeof done | undefined = done;
     const receive = (bytes: Buffer) => connection?.receive(bytes);
     const socket = to.tls ? this.#openTls(to, receive) : openTcp(to, receive);
     this.#connecting.add(socket);
@@ -90,7 +95,8 @@ export class EnginePool {
       this.#connecting.delete(socket);
       socket.off('error', finish);
       socket.off('close', onClose);
-      done(result);
+      tell?.(result);
+      tell = undefined;
     };
     const onClose = () => finish(new Error('the connection was given up'));
     socket.once('error', finish);
@@ -178,7 +184,7 @@ class PooledCall implements Call, Exchange {
   delivered = false;
   readonly #pool: EnginePool;
   readonly #to: EngineAddress;
-  readonly #request: EngineRequest;
+  #request: EngineRequest;
   readonly #exchange: Exchange;
   #connection: EngineConnection | undefined;
   #connecting: Socket | undefined;
@@ -209,6 +215,7 @@ class PooledCall implements Call, Exchange {
   }
 
   onHead(head: ResponseHead): void {
+    this.#request = sent;
     this.#exchange.onHead(head);
   }
 
