@@ -20,6 +20,10 @@ export function canonicalJson(value: unknown): string {
   return `{${members.join(',')}}`;
 }
 
+/** The text of a value in a message; `String` throws for an object that calls a member of its own `toString`. */
+export const asText = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+
 /** A copy of a JSON value that shares nothing with it; several times quicker than `structuredClone`, which knows more than JSON. */
 export function copyJson<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;

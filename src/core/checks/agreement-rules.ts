@@ -1,3 +1,4 @@
+import { asText } from '../../base/json.js';
 import { finding } from './finding.js';
 import {
   envOf,
@@ -148,7 +149,7 @@ export const sameHybridManager = pairRule({
     if (p === d) return;
     yield finding(pair.decode.connector?.path ?? pair.decode.containerPath, {
       saw: d,
-      want: `enable_cross_layers_blocks ${String(p)}, as on prefill`,
+      want: `enable_cross_layers_blocks ${asText(p)}, as on prefill`,
       fix: 'set it alike in both kv_connector_extra_config',
     });
   },

@@ -1,5 +1,5 @@
 import { env as controllerEnv } from '../../api/names.js';
-import { isObject } from '../../base/json.js';
+import { asText, isObject } from '../../base/json.js';
 import { finding } from './finding.js';
 import {
   configOf,
@@ -135,7 +135,7 @@ function* sizesOf(
     yield finding(
       connectorPath(engine),
       {
-        saw: `${side}.${name} ${said[name] === undefined ? 'absent' : String(said[name])}`,
+        saw: `${side}.${name} ${said[name] === undefined ? 'absent' : asText(said[name])}`,
         want: `${actual}, as ${flag} of the role ${meant.role.name}${meant.engine.args.has(flag.slice(2)) ? '' : ' (absent means 1)'}`,
         fix: `set ${side}.${name} to ${actual}, or pass ${flag} to ${meant.role.name}`,
       },

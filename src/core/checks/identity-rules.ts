@@ -1,3 +1,4 @@
+import { asText } from '../../base/json.js';
 import { finding } from './finding.js';
 import {
   configOf,
@@ -152,7 +153,7 @@ export const engineIdIsUnique = engineRule({
   source: 'pd-protocols C-39',
   *check(engine, subject) {
     const id = configOf(engine, 'engine_id');
-    if (id === undefined || String(id).includes('$')) return;
+    if (id === undefined || asText(id).includes('$')) return;
     const twin = subject.engines.find((other) => other !== engine && configOf(other, 'engine_id') === id);
     const instances = instancesOf(engine, subject);
     if (instances < 2 && !twin) return;

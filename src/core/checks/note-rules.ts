@@ -1,5 +1,5 @@
 import { tandemKeys } from '../../api/names.js';
-import { isObject } from '../../base/json.js';
+import { asText, isObject } from '../../base/json.js';
 import { readNote } from '../expand/notes.js';
 import { listAt, objectAt } from '../reading/shape.js';
 import type { RoleReading } from '../reading/types.js';
@@ -69,6 +69,6 @@ function memberOf(at: unknown, name: string): unknown {
   return at.find((item: unknown) =>
     typeof item === 'string'
       ? item === name || item.startsWith(`${name}=`)
-      : isObject(item) && identities.some((key) => String(item[key]) === name),
+      : isObject(item) && identities.some((key) => asText(item[key]) === name),
   );
 }

@@ -1,4 +1,5 @@
 import { tandemKeys } from '../../api/names.js';
+import { asText } from '../../base/json.js';
 import { finding } from './finding.js';
 import { envOf, extraOf, isLmcachePd, literalOf } from './reads.js';
 import { type EngineRole, engineRule, pairRule, type ServingSubject, servingRule } from './subject.js';
@@ -15,9 +16,9 @@ const receiverPorts = ['pd_peer_init_port', 'pd_peer_alloc_port'] as const;
  */
 function portsOf(engine: EngineRole, name: string): readonly string[] | undefined {
   const own = extraOf(engine, `lmcache.${name}`);
-  if (Array.isArray(own)) return own.map(String);
+  if (Array.isArray(own)) return own.map(asText);
   if (envOf(engine, 'LMCACHE_CONFIG_FILE')) return undefined;
-  const text = own === undefined ? literalOf(engine, `LMCACHE_${name.toUpperCase()}`) : String(own);
+  const text = own === undefined ? literalOf(engine, `LMCACHE_${name.toUpperCase()}`) : asText(own);
   return text
     ?.replace(/[[\]\s]/g, '')
     .split(',')

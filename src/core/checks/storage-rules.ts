@@ -1,4 +1,5 @@
 import type { Volume } from '../../api/kube.js';
+import { asText } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { WantedVolume } from '../profiles/types.js';
@@ -103,7 +104,7 @@ export const rpcPathsAreOwn = engineRule({
   *check(engine, subject) {
     const name = ['lookup_rpc_port', 'lmcache_rpc_port'].find((key) => extraOf(engine, key) !== undefined);
     if (name === undefined || instancesOf(engine, subject) < 2 || !isOnHost(engine, '/tmp')) return;
-    const saw = `${name} ${String(extraOf(engine, name))} with /tmp on the host`;
+    const saw = `${name} ${asText(extraOf(engine, name))} with /tmp on the host`;
     const fix = 'use an emptyDir for /tmp';
     yield finding(engine.connector?.path ?? engine.containerPath, { saw, want: 'a folder per pod', fix });
   },

@@ -188,8 +188,13 @@ function keyOf(parent: Container, segment: Segment): string | number | undefined
 }
 
 /** How often a list holds the values one after another. */
-const timesIn = (list: readonly unknown[], values: readonly string[]): number =>
-  list.filter((_, start) => values.every((value, offset) => list[start + offset] === value)).length;
+function timesIn(list: readonly unknown[], values: readonly string[]): number {
+  let times = 0;
+  for (let at = list.indexOf(values[0]); at >= 0; at = list.indexOf(values[0], at + 1)) {
+    if (values.every((value, offset) => list[at + offset] === value)) times += 1;
+  }
+  return times;
+}
 
 const special = /[~/]/;
 

@@ -1,5 +1,5 @@
 import { tandemKeys } from '../../api/names.js';
-import { isObject } from '../../base/json.js';
+import { asText, isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { textAt } from '../reading/shape.js';
 import type { Draft } from './draft.js';
@@ -90,7 +90,7 @@ export function readNote(
 function fieldsOf(names: string, role: string, profiles: unknown): readonly (readonly [string, readonly string[]])[] {
   if (!isObject(profiles) || !names.split(',').includes(role)) return [];
   return Object.entries(profiles).map(([profile, fields]) => {
-    const listed = Array.isArray(fields) ? fields.map(String).filter((field) => !counted.test(field)) : [];
+    const listed = Array.isArray(fields) ? fields.map(asText).filter((field) => !counted.test(field)) : [];
     return [profile, listed.flatMap(unfold)] as const;
   });
 }
@@ -155,9 +155,10 @@ function fold(fields: readonly string[]): readonly string[] {
     const names = member(lists, open < 0 ? field : field.slice(0, open), () => []);
     if (open >= 0) names.push(field.slice(open + 1, -1));
   }
+  const whole = new Set(fields);
   const folded: string[] = [];
   for (const [list, names] of lists) {
-    if (names.length === 0 || fields.includes(list)) folded.push(list);
+    if (names.length === 0 || whole.has(list)) folded.push(list);
     if (names.length > 0) folded.push(`${list}[${names.join()}]`);
   }
   return folded;

@@ -55,7 +55,7 @@ export function readTerseSize(
 }
 
 /** Each word is looked for among the others. */
-const longest = 16_384;
+const longest = 8_192;
 const tooLong = (path: string, { length }: string): ExpandProblem => ({
   path,
   saw: `${length} characters`,

@@ -1,4 +1,4 @@
-import { isObject } from '../../base/json.js';
+import { asText, isObject } from '../../base/json.js';
 
 /** Readers for objects that nobody has validated yet: a wrong shape reads as absent, never as an exception. */
 export const objectAt = (value: unknown, key: string): Record<string, unknown> | undefined => {
@@ -18,7 +18,7 @@ export const textAt = (value: unknown, key: string): string | undefined => {
 
 export const textsAt = (value: unknown, key: string): readonly string[] => {
   const list = listAt(value, key);
-  return list.every(isText) ? list : list.map(String);
+  return list.every(isText) ? list : list.map(asText);
 };
 
 const isText = (item: unknown): item is string => typeof item === 'string';

@@ -7,6 +7,7 @@ import { reviewServing } from '../../../src/core/checks/review.js';
 import { expandServing, servingAsRun } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { expanded, gpus } from './hand-written-engine.js';
+import { recipes, settingsOf, terseOf } from './recipe-table.js';
 import { packagedProfiles, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();
@@ -76,7 +77,7 @@ t.test('more arguments than a command line has', async (t) => {
     {
       path: 'metadata.annotations["tandem.dev/engine-args"]',
       saw: '3000000 characters',
-      want: 'at most 16384 characters',
+      want: 'at most 8192 characters',
     },
   ]);
   t.same(enginesOf(object), []);
@@ -93,3 +94,35 @@ t.test('more devices than there are numbers for', async (t) => {
     t.match(resources?.limits?.['nvidia.com/gpu'], /^\d{1,4}$/);
   }
 });
+
+t.test('objects that a text cannot be made of', async (t) => {
+  const odd = { toString: 1, valueOf: 1 };
+  t.doesNotThrow(() => expanded({ args: ['m', odd] }), 'in a list');
+  for (const [name, recipe] of Object.entries(recipes)) {
+    const { object } = expandServing(terseOf(recipe), profiles, settingsOf(recipe));
+    for (const edit of editsOf(JSON.stringify(object.spec), odd)) {
+      const spec = JSON.parse(edit) as ModelServing['spec'];
+      t.doesNotThrow(() => reviewServing({ ...object, spec }, { profiles, settings }, nothingKnown), name);
+    }
+  }
+});
+
+/** The spec with each value of every KV-transfer configuration in turn replaced. */
+function editsOf(spec: string, value: object): string[] {
+  const configs = [...new Set([...spec.matchAll(/"(\{\\"kv_connector.*?\})"[,\]]/g)].map(([, text = '']) => text))];
+  return configs.flatMap((text) => {
+    const config = JSON.parse(JSON.parse(`"${text}"`) as string) as object;
+    return replacements(config, value).map((other) =>
+      spec.replaceAll(text, JSON.stringify(JSON.stringify(other)).slice(1, -1)),
+    );
+  });
+}
+
+function replacements(at: unknown, value: object): unknown[] {
+  if (typeof at !== 'object' || at === null) return [value];
+  return Object.entries(at).flatMap(([key, member]) =>
+    [value, ...replacements(member, value)].map((other) =>
+      Array.isArray(at) ? at.map((one, index) => (String(index) === key ? other : one)) : { ...at, [key]: other },
+    ),
+  );
+}
