@@ -3,7 +3,7 @@ import { tandemKeys } from '../src/api/names.js';
 import type { ModelRoute, ModelServer } from '../src/api/types.js';
 import { type Candidates, candidatesOf } from '../src/core/pairing/choose-pair.js';
 import { chooseDialect, type DialectChoice, type ReadConnector } from '../src/core/pairing/dialect.js';
-import { endpointOf, isServing, isWorker, selectedPods } from '../src/core/pairing/endpoint.js';
+import { endpointOf, isServing, isWorker, selectedPods, uidOf } from '../src/core/pairing/endpoint.js';
 import { RouteTable } from '../src/core/pairing/match-route.js';
 import type { Change, ObjectStore } from '../src/kube/store.js';
 
@@ -117,7 +117,7 @@ export class Directory {
   #forgetGonePods(): void {
     if (!this.#podsChanged) return;
     this.#podsChanged = false;
-    this.#events.onPods(new Set(this.#stores.pods.list().map(({ metadata }) => metadata.uid ?? '')));
+    this.#events.onPods(new Set(this.#stores.pods.list().map(uidOf)));
   }
 }
 

@@ -56,14 +56,19 @@ export function selectedPods(server: ModelServer, pods: readonly Pod[]): readonl
   );
 }
 
+/** What a pod is told apart by. One from a file may have no uid. */
+export function uidOf({ metadata }: Pod): string {
+  return metadata.uid ?? `${metadata.namespace ?? ''}/${metadata.name ?? ''}`;
+}
+
 /** What the ModelServer's port and group selector make of a pod that serves; undefined while it does not. */
 export function endpointOf(server: ModelServer, pod: Pod): Endpoint | undefined {
   if (!isServing(pod) || isWorker(pod)) return undefined;
   const { workloadPort, workloadSelector } = server.spec;
-  const { labels: own = {}, name = '', namespace = '', uid = `${namespace}/${name}` } = pod.metadata;
+  const { labels: own = {}, name = '', namespace = '' } = pod.metadata;
   const side = sideOf(workloadSelector.pdGroup, own);
   return {
-    uid,
+    uid: uidOf(pod),
     name,
     namespace,
     ip: String(pod.status?.podIP),
