@@ -12,8 +12,10 @@ export function directoryEvents(warn: Room['warn'], metrics: RouterMetrics, load
   return {
     onView: (view) => {
       if (view.isPd) sayDialect(warn, metrics, view);
+      else metrics.noDialect(view.name);
       sayTimeout(warn, view);
     },
+    onServerGone: (name) => metrics.noDialect(name),
     onRoutes: ({ badPatterns }) => {
       for (const { route, pattern, error } of badPatterns) {
         warn(

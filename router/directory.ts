@@ -29,6 +29,8 @@ export interface Stores {
 export interface DirectoryEvents {
   /** A view was made anew: what it says is worth saying once. */
   onView(view: ServerView): void;
+  /** The ModelServer of this name is deleted. */
+  onServerGone(name: string): void;
   onRoutes(routes: RouteTable): void;
   /** Uids of all pods that exist. */
   onPods(uids: ReadonlySet<string>): void;
@@ -53,7 +55,7 @@ export class Directory {
     this.#events = events;
     this.#stop = [
       stores.pods.subscribe((change) => this.#onPod(change)),
-      stores.modelServers.subscribe(() => this.#views.clear()),
+      stores.modelServers.subscribe((change) => this.#onServer(change)),
       stores.modelRoutes.subscribe(() => {
         this.#routes = undefined;
       }),
@@ -106,6 +108,11 @@ export class Directory {
       dialect: chooseDialect(server, pods, this.#read),
       fallback: fallbackOf(server),
     };
+  }
+
+  #onServer({ type, object: { metadata } }: Change<ModelServer>): void {
+    this.#views.clear();
+    if (type === 'deleted') this.#events.onServerGone(`${metadata.namespace ?? ''}/${metadata.name ?? ''}`);
   }
 
   #onPod(change: Change<Pod>): void {

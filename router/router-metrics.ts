@@ -122,11 +122,17 @@ export class RouterMetrics {
   }
 
   dialect(modelServer: string, dialect: string, from: string): void {
-    const before = this.#known.get(modelServer);
-    if (before) this.#dialects.remove(before);
+    this.noDialect(modelServer);
     const now = { model_server: modelServer, dialect, from };
     this.#known.set(modelServer, now);
     this.#dialects.set(now, 1);
+  }
+
+  /** The ModelServer is gone, or its requests are not split. */
+  noDialect(modelServer: string): void {
+    const before = this.#known.get(modelServer);
+    if (before) this.#dialects.remove(before);
+    this.#known.delete(modelServer);
   }
 
   #leg({ leg, outcome, ms }: LegRecord): void {
