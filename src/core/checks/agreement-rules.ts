@@ -1,11 +1,11 @@
 import { asText } from '../../base/json.js';
 import { finding } from './finding.js';
 import {
-  envOf,
   envPath,
   extraOf,
   flagOf,
   flagPath,
+  isFromElsewhere,
   isHashKeyed,
   isSglang,
   jsonFlag,
@@ -214,16 +214,19 @@ export const sameHashSeed = pairRule({
   source: 'pd-protocols C-41',
   reads: 'pod',
   *check({ prefill, decode }) {
+    if ([prefill, decode].some((engine) => isFromElsewhere(engine, 'PYTHONHASHSEED'))) return;
     const needed = isHashKeyed(prefill) || isHashKeyed(decode);
     const [p, d] = [literalOf(prefill, 'PYTHONHASHSEED'), literalOf(decode, 'PYTHONHASHSEED')];
-    // Where nothing is found by hash, two different numbers only keep the router from knowing what is cached where.
-    const right = p === d && (needed ? isNumber(p) : true);
-    if (right || (!needed && !(isNumber(p) && isNumber(d)))) return;
+    if (seedsAgree(p, d, needed)) return;
     const want = isNumber(p) ? `${p}, as on prefill` : 'one number on both roles';
     const place = { saw: d, want, fix: 'set PYTHONHASHSEED to "0" in both roles' };
     yield finding(envPath(decode, 'PYTHONHASHSEED'), place, needed ? 'error' : 'warning');
   },
 });
+
+/** Where nothing is found by hash, two different numbers only keep the router from knowing what is cached where. */
+const seedsAgree = (p: string | undefined, d: string | undefined, needed: boolean): boolean =>
+  needed ? p === d && isNumber(p) : p === d || !(isNumber(p) && isNumber(d));
 
 export const sameCacheKeys = pairRule({
   code: 'TND-042',
@@ -260,8 +263,7 @@ export const sameTransport = pairRule({
 function* differingEnv({ prefill, decode }: Pair, names: readonly string[]) {
   for (const name of names) {
     const [p, d] = [literalOf(prefill, name), literalOf(decode, name)];
-    const dynamic = [prefill, decode].some((engine) => envOf(engine, name)?.valueFrom !== undefined);
-    if (dynamic || p === d) continue;
+    if (p === d || [prefill, decode].some((engine) => isFromElsewhere(engine, name))) continue;
     yield finding(envPath(decode, name), {
       saw: d,
       want: `${name} ${p ?? 'absent'}, as on prefill`,

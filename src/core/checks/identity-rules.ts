@@ -9,6 +9,7 @@ import {
   isAscend,
   isAscendMooncake,
   isAtLeast,
+  isFromElsewhere,
   isIpLiteral,
   isNixl,
   literalOf,
@@ -243,8 +244,9 @@ export const bothNameTheirNetwork = pairRule({
     const multi = [prefill, decode].some(({ engine }) => engine.tensorParallel > 1);
     for (const name of networkNames) {
       const [p, d] = [envOf(prefill, name), envOf(decode, name)];
-      if ((p === undefined) !== (d === undefined)) {
-        const path = envPath(p === undefined ? prefill : decode, name);
+      const silent = p === undefined ? prefill : decode;
+      if ((p === undefined) !== (d === undefined) && !isFromElsewhere(silent, name)) {
+        const path = envPath(silent, name);
         yield finding(
           path,
           { saw: undefined, want: `${name} as on the other role`, fix: `set ${name} in both roles` },

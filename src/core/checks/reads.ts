@@ -2,6 +2,7 @@ import type { EnvVar } from '../../api/kube.js';
 import { isObject } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import { patternOf } from '../reading/pattern.js';
+import { listAt } from '../reading/shape.js';
 import type { EngineRole } from './subject.js';
 
 /** Small questions to a reading, so that rules read as sentences. Flags are named long, without dashes. */
@@ -10,6 +11,12 @@ export const envOf = ({ env }: EngineRole, name: string): EnvVar | undefined => 
 
 /** The literal value of a variable; undefined when it is absent or comes from a field, ConfigMap or Secret. */
 export const literalOf = (engine: EngineRole, name: string): string | undefined => envOf(engine, name)?.value;
+
+/** Whether a variable may have any value: it comes from a field, ConfigMap or Secret, or `envFrom` may hold it. */
+export function isFromElsewhere(engine: EngineRole, name: string): boolean {
+  const variable = envOf(engine, name);
+  return variable ? variable.valueFrom !== undefined : listAt(engine.container, 'envFrom').length > 0;
+}
 
 /** Field path of a variable, by its name: expansion adds variables before it, so its position is not the user's. */
 export const envPath = ({ containerPath }: EngineRole, name: string): string => `${containerPath}.env["${name}"]`;

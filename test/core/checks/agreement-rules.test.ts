@@ -173,6 +173,7 @@ boundaries('TND-016', 'gpu', [
 
 const seed = (value: string) => env({ PYTHONHASHSEED: value });
 const seedAt = `${engine.decode}.env["PYTHONHASHSEED"]`;
+const fromConfigMap = (r: RoleDraft) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] });
 boundaries('TND-041', 'gpu', [
   ['not needed, not set', []],
   ['not needed, on one side', [decode(seed('0'))]],
@@ -185,6 +186,13 @@ boundaries('TND-041', 'gpu', [
   ['not needed, no number on decode', [prefill(seed('0')), decode(seed('random'))]],
   ['not needed, no number on prefill', [prefill(seed('random')), decode(seed('0'))]],
   ['needed, one number', [lmcache, both(seed('17'))]],
+  ['needed, where a ConfigMap may set it', [lmcache, prefill(fromConfigMap), decode(seed('0'))]],
+  ['needed, from a ConfigMap', [lmcache, both(env({ PYTHONHASHSEED: { valueFrom: { configMapKeyRef: {} } } }))]],
+  [
+    'needed, of no use beside what is in a ConfigMap',
+    [lmcache, both(fromConfigMap), both(seed('random'))],
+    { severity: 'error' },
+  ],
   ['needed, not set', [lmcache], { saw: undefined, want: 'one number on both roles', severity: 'error' }],
   ['needed, on prefill alone', [lmcache, prefill(seed('0'))], { want: '0, as on prefill', severity: 'error' }],
   ['needed, on decode alone', [lmcache, decode(seed('0'))], { saw: '0', want: 'one number on both roles' }],
@@ -195,6 +203,10 @@ boundaries('TND-041', 'gpu', [
 
 boundaries('TND-042', 'gpu', [
   ...flagRows('prefix-caching-hash-algo', 'sha256', 'builtin'),
+  [
+    'another size of chunks, where a ConfigMap may say the same',
+    [decode(env({ LMCACHE_CHUNK_SIZE: '1' })), prefill(fromConfigMap)],
+  ],
   [
     'another size of chunks',
     [decode(env({ LMCACHE_CHUNK_SIZE: '1' }))],
