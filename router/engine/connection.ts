@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { ChunkedReader, type EmitChunk } from '../http/chunked-reader.js';
-import { outbox } from '../http/outbox.js';
+import { outbox, type Sent } from '../http/outbox.js';
 import { ProtocolError } from '../http/protocol-error.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { type CallFault, type CallStage, EngineFailure } from './failure.js';
@@ -21,6 +21,8 @@ export class EngineConnection {
   readonly socket: Socket;
   /** When it became free, by the owner's clock. */
   freeSince = 0;
+  /** The engine has sent something since the last request. */
+  heard = false;
   #owner: ConnectionOwner;
   #exchange: Exchange | undefined;
   #deadlines: EngineRequest['deadlines'] | undefined;
@@ -47,11 +49,12 @@ export class EngineConnection {
     this.#onData(bytes);
   }
 
-  /** Sends one request; `onSent` is called when the kernel has taken all of it. */
-  send(request: EngineRequest, exchange: Exchange, onSent: () => void): void {
+  /** Sends one request; `onSent` is called when the kernel has taken all of it, or when it no longer can. */
+  send(request: EngineRequest, exchange: Exchange, onSent: Sent): void {
     this.#exchange = exchange;
     this.#deadlines = request.deadlines;
     this.#stage = 'head';
+    this.heard = false;
     this.#interims = 0;
     this.#timer.start(request.deadlines.head);
     outbox.put(this.socket, request, onSent);
@@ -87,6 +90,7 @@ export class EngineConnection {
   }
 
   #onHeadBytes(bytes: Buffer, from: number): void {
+    this.heard = true;
     const all = this.#waiting ? Buffer.concat([this.#waiting, bytes]) : bytes;
     const begin = this.#waiting ? 0 : from;
     const end = all.indexOf('\r\n\r\n', begin);

@@ -1,4 +1,4 @@
-/** Where a call to an engine broke. Before `body` the engine has said nothing, so another engine may be asked. */
+/** Where a call to an engine broke. Before `body` there is no whole head of an answer, so that another engine may be asked. */
 export type CallStage = 'connect' | 'head' | 'body';
 export type CallFault = 'refused' | 'reset' | 'timeout' | 'protocol' | 'aborted';
 

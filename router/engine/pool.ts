@@ -89,7 +89,7 @@ export class EnginePool {
     const receive = (bytes: Buffer) => connection?.receive(bytes);
     const socket = to.tls ? this.#openTls(to, receive) : openTcp(to, receive);
     this.#connecting.add(socket);
-    const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${deadline / 1000} s`)), deadline);
+    const timer = setTimeout(() => socket.destroy(noConnection(deadline)), deadline);
     const finish = (result: EngineConnection | Error) => {
       clearTimeout(timer);
       this.#connecting.delete(socket);
@@ -229,7 +229,7 @@ class PooledCall implements Call, Exchange {
   }
 
   onFailure(failure: EngineFailure): void {
-    if (this.#again && failure.stage === 'head' && failure.fault === 'reset') {
+    if (this.#again && failure.fault === 'reset' && this.#connection?.heard === false) {
       this.#connection = undefined;
       this.#connect();
       return;
@@ -259,29 +259,34 @@ class PooledCall implements Call, Exchange {
 
   #connect(): void {
     this.#again = false;
+    if (this.delivered) {
+      this.delivered = false;
+      this.#settled = undefined;
+    }
     if (this.#pool.isClosed) {
       this.abort(stopping);
       return;
     }
     this.#connecting = this.#pool.connect(this.#to, this.#request.deadlines.connect, (result) => {
       this.#connecting = undefined;
-      if (this.#over) {
-        if (!(result instanceof Error)) result.abort('the call was aborted');
-      } else if (this.#pool.isClosed) {
-        this.abort(stopping);
-      } else if (result instanceof Error) {
-        this.#end();
-        const fault = result.message.startsWith('no connection within') ? 'timeout' : 'refused';
-        this.#exchange.onFailure(new EngineFailure('connect', fault, whyNoConnection(result), result));
-      } else {
-        this.#send(result);
-      }
+      if (this.#over) return; // aborted: its socket is destroyed, and never connects
+      if (this.#pool.isClosed) this.abort(stopping);
+      else if (result instanceof Error) this.#onNoConnection(result);
+      else this.#send(result);
     });
+  }
+
+  #onNoConnection(error: Error): void {
+    this.#end();
+    const failure =
+      error instanceof EngineFailure ? error : new EngineFailure('connect', 'refused', whyNoConnection(error), error);
+    this.#exchange.onFailure(failure);
   }
 
   #send(connection: EngineConnection): void {
     this.#connection = connection;
-    connection.send(this.#request, this, () => {
+    connection.send(this.#request, this, (error) => {
+      if (error || connection.socket.destroyed) return; // Node names no error for what a closed socket had not written
       this.delivered = true;
       this.#settle?.();
     });
@@ -294,3 +299,6 @@ class PooledCall implements Call, Exchange {
 }
 
 const keyOf = ({ ip, port, tls }: EngineAddress): string => `${tls ? 'https' : 'http'}://${ip}:${port}`;
+
+const noConnection = (deadline: number): EngineFailure =>
+  new EngineFailure('connect', 'timeout', `no connection within ${deadline / 1000} s`);

@@ -1,9 +1,9 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import type { EngineRequest, Exchange } from '../../router/engine/exchange.js';
 import type { EngineFailure } from '../../router/engine/failure.js';
-import { EnginePool, type PoolOptions } from '../../router/engine/pool.js';
+import { type Call, EnginePool, type PoolOptions } from '../../router/engine/pool.js';
 import { parseHead, type ResponseHead } from '../../router/engine/response-head.js';
 import { ChunkedReader } from '../../router/http/chunked-reader.js';
 import { ProtocolError } from '../../router/http/protocol-error.js';
@@ -121,6 +121,55 @@ t.test('a call to an engine', async (t) => {
     t.equal(engine.requests.length, 4, 'a request that must not be seen twice is not');
   });
 
+  for (const [what, part] of [
+    ['half a head', 'HTTP/1.1 200 OK\r\nconte'],
+    ['an interim answer', 'HTTP/1.1 102 Processing\r\n\r\n'],
+  ] as const) {
+    t.test(`is not sent once more when ${what} has come: the engine has begun`, async (t) => {
+      const engine = await scriptedEngine(t, ip, 0, ({ socket }, index) => {
+        if (index === 0) socket.write(answer(200, '{}'));
+        else socket.end(part);
+      });
+      const pool = await poolOf(t);
+      await call(pool, engine.port);
+      t.match(await call(pool, engine.port), { failure: { stage: 'head', fault: 'reset' } });
+      t.equal(engine.requests.length, 2);
+    });
+  }
+
+  t.test('is not delivered when its connection breaks before all of it is taken', async (t) => {
+    const engine = await unreadEngine(t, () => 0);
+    const pool = await poolOf(t);
+    let made: Call | undefined;
+    const ended = call(pool, engine.port, { body: [large], onCall: (call) => (made = call) });
+    const socket = await engine.connected(0);
+    socket.once('data', () => socket.resetAndDestroy()).resume();
+    t.match(await ended, { failure: { stage: 'head', fault: 'reset' } });
+    await made?.deliveredOrOver;
+    await until(() => pool.size === 0);
+    t.equal(made?.delivered, false);
+  });
+
+  t.test('is no longer delivered when it has to be sent once more', async (t) => {
+    const small = '{}';
+    const engine = await unreadEngine(t, (index) => (index === 0 ? small.length : 0));
+    const pool = await poolOf(t);
+    t.match(await call(pool, engine.port, { body: [small] }), { status: 200 });
+    const first = await engine.connected(0);
+    let got = 0;
+    first.resume().on('data', ({ length }: Buffer) => {
+      got += length;
+      if (got >= large.length) first.resetAndDestroy();
+    });
+    let made: Call | undefined;
+    const abort = new AbortController();
+    const ended = call(pool, engine.port, { body: [large], signal: abort.signal, onCall: (call) => (made = call) });
+    await engine.connected(1);
+    t.equal(made?.delivered, false, 'the new connection has not taken it');
+    abort.abort();
+    t.match(await ended, { failure: { fault: 'aborted' } });
+  });
+
   const endings: readonly [string, (request: Arrived) => void, Partial<EngineFailure>][] = [
     ['an engine that closes without a word', ({ socket }) => void socket.end(), { stage: 'head', fault: 'reset' }],
     ['half a head', ({ socket }) => void socket.end('HTTP/1.1 200 OK\r\nconte'), { stage: 'head', fault: 'reset' }],
@@ -200,6 +249,10 @@ t.test('a call to an engine', async (t) => {
     const pool = await poolOf(t);
     const closed = await closedPort();
     t.match(await call(pool, closed), { failure: { stage: 'connect', fault: 'refused' } });
+    const silent = await scriptedEngine(t, ip, 0, () => undefined);
+    t.match(await call(pool, silent.port, { tls: true, connect: 60 }), {
+      failure: { stage: 'connect', fault: 'timeout', message: 'no connection within 0.06 s' },
+    });
   });
 
   t.test('can be given up at any time, and closes its connection at once', async (t) => {
@@ -239,20 +292,66 @@ t.test('a call to an engine', async (t) => {
   });
 });
 
+/** More than the kernel takes for a connection that nobody reads. */
+const large = 'x'.repeat(30_000_000);
+
+/** An engine that reads of each connection so many bytes of a request's body, answers when it has them, and reads no more. */
+async function unreadEngine(t: Test, reads: (connection: number) => number) {
+  const sockets: Socket[] = [];
+  const waiting: (() => void)[] = [];
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    const index = sockets.push(socket) - 1;
+    socket.on('error', () => undefined);
+    const wanted = reads(index);
+    let text = '';
+    const onData = (bytes: Buffer) => {
+      text += bytes.toString('latin1');
+      if (text.indexOf('\r\n\r\n') + 4 + wanted > text.length) return;
+      socket.off('data', onData).pause();
+      socket.write(answer(200, '{}'));
+    };
+    if (wanted > 0) socket.on('data', onData).resume();
+    for (const look of waiting) look();
+  });
+  await new Promise<void>((resolve) => server.listen(0, ip, resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const connected = async (index: number): Promise<Socket> => {
+    while (!sockets[index]) await new Promise<void>((resolve) => waiting.push(resolve));
+    return sockets[index];
+  };
+  return { port: (server.address() as { port: number }).port, connected };
+}
+
 interface Asked {
   readonly again?: boolean;
+  readonly tls?: boolean;
+  readonly connect?: number;
   readonly head?: number;
   readonly idle?: number;
   readonly body?: readonly string[];
   readonly signal?: AbortSignal;
   /** Asks for a pause with every stretch of body, as a relay whose client is behind does. */
   readonly pauses?: boolean;
+  readonly onCall?: (call: Call) => void;
 }
 
 function call(
   pool: EnginePool,
   port: number,
-  { again = true, head = 5000, idle = 5000, body = ['{}'], signal, pauses = false }: Asked = {},
+  {
+    again = true,
+    tls = false,
+    connect = 2000,
+    head = 5000,
+    idle = 5000,
+    body = ['{}'],
+    signal,
+    pauses = false,
+    onCall,
+  }: Asked = {},
 ) {
   return new Promise<{ status?: number; body?: string; failure?: EngineFailure }>((resolve) => {
     let seen: ResponseHead | undefined;
@@ -271,13 +370,14 @@ function call(
     const buffers = body.map((part) => Buffer.from(part));
     const length = buffers.reduce((sum, part) => sum + part.length, 0);
     const request: EngineRequest = {
-      deadlines: { connect: 2000, head, idle },
+      deadlines: { connect, head, idle },
       writeTo(socket, sent) {
         socket.write(`POST / HTTP/1.1\r\ncontent-length: ${length}\r\n\r\n`);
         socket.write(Buffer.concat(buffers), sent);
       },
     };
-    const call = pool.request({ ip, port, tls: false }, request, exchange, again);
+    const call = pool.request({ ip, port, tls }, request, exchange, again);
+    onCall?.(call);
     signal?.addEventListener('abort', () => call.abort('told to'));
   });
 }
