@@ -63,6 +63,11 @@ export class ClientAnswer implements CarrierListener {
     return this.#carrier.backlog;
   }
 
+  /** Changes whenever a client with a backlog takes something of it. */
+  get progress(): number {
+    return this.#carrier.progress;
+  }
+
   /** Calls back when the client leaves; at once when it already has. Replaces an earlier call-back. */
   whenLeft(listener: (() => void) | undefined): void {
     this.#onLeave = listener;

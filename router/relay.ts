@@ -176,21 +176,30 @@ export class Relay implements Exchange {
 
   #waitForClient(): void {
     if (this.#stalled) return;
-    const { answer, slowClientMs } = this.#options;
     this.#call?.pause();
-    this.#stalled = setTimeout(() => this.#giveClientUp(slowClientMs), slowClientMs);
-    answer.whenDrained(() => {
+    this.#lookLater();
+    this.#options.answer.whenDrained(() => {
       clearTimeout(this.#stalled);
       this.#stalled = undefined;
       this.#call?.resume();
     });
   }
 
+  /** As long as the client takes something it is waited for. */
+  #lookLater(): void {
+    const { answer, slowClientMs } = this.#options;
+    const before = answer.progress;
+    this.#stalled = setTimeout(() => {
+      if (answer.progress === before) this.#giveClientUp(slowClientMs);
+      else this.#lookLater();
+    }, slowClientMs);
+  }
+
   #giveClientUp(ms: number): void {
     const { message } = routerErrors('slow-client', { seconds: ms / 1000 });
     this.#options.answer.cut();
-    this.#call?.abort(message);
     this.#finish({ kind: 'broken', why: message });
+    this.#call?.abort(message);
   }
 
   #finish(end: RelayEnd): void {

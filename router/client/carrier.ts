@@ -13,6 +13,8 @@ export interface CarrierListener {
 export interface Carrier {
   /** Bytes that the client has not taken yet. */
   readonly backlog: number;
+  /** A number that changes whenever a client with a backlog takes something of it, as far as can be seen from here. */
+  readonly progress: number;
   /** Whether `passFramed` may be used; known once the answer has begun. */
   readonly takesFraming: boolean;
   listen(listener: CarrierListener): void;

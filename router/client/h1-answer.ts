@@ -14,6 +14,8 @@ export interface AnsweringConnection {
   readonly waitsForContinue: boolean;
   /** Header lines that speak of the connection. Decides whether this answer is its last; `endsByClose`: it must be. */
   ofConnection(endsByClose: boolean): string;
+  /** Changes whenever the client takes something of what waits for it. */
+  readonly progress: number;
   /** The answer is complete. */
   answered(): void;
   /** Breaks off, so that nobody can take the end of the connection for the end of the answer. */
@@ -64,6 +66,10 @@ export class H1Answer implements Carrier {
 
   get backlog(): number {
     return this.#socket.writableLength;
+  }
+
+  get progress(): number {
+    return this.#connection.progress;
   }
 
   listen(listener: CarrierListener): void {

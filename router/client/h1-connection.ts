@@ -7,20 +7,10 @@ import { lastAnswer } from './answer-text.js';
 import { BodyReader } from './body-reader.js';
 import { ClientLeft, type ClientRequest, type Take } from './carrier.js';
 import { type AnsweringConnection, H1Answer } from './h1-answer.js';
+import { type ConnectionLimits, limitOf, type Phase, waitsForClient } from './h1-phase.js';
 import { HeadBytes } from './head-bytes.js';
+import { progressOf } from './progress.js';
 import { parseRequestHead, type RequestHead } from './request-head.js';
-
-export interface ConnectionLimits {
-  readonly headerBytes: number;
-  /** Milliseconds from a request's first byte, or from the connection, to the end of its head; 0 for no limit. */
-  readonly headMs: number;
-  /** From a request's first byte to its last; 0 for no limit. */
-  readonly requestMs: number;
-  /** Between two requests. */
-  readonly keepAliveMs: number;
-  /** How long a client may take nothing of a last answer. */
-  readonly slowClientMs: number;
-}
 
 export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
@@ -32,21 +22,12 @@ export interface ConnectionOwner {
   onClosed(connection: H1Connection): void;
 }
 
-/**
- * `fresh` and `idle`: before the first request and between two; `head`: some of one has come; `body`: somebody reads a body;
- * `busy`: an answer is due; `ahead`: what came before it was complete is looked at next, once the client has taken the answers
- * so far; `closing`: nothing is read any more.
- */
-type Phase = 'fresh' | 'idle' | 'head' | 'body' | 'busy' | 'ahead' | 'closing';
-
 interface Reading {
   readonly take: Take;
   readonly resolve: (body: Buffer) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** How long a client whose connection ends has to read its answer and to close its own side. */
-export const lingerMs = 1000;
 /** What a client may send ahead of an answer before it is no longer read. */
 const mostAhead = 64 * 1024;
 const none = Buffer.alloc(0);
@@ -64,8 +45,10 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   readonly #owner: ConnectionOwner;
   readonly #headBytes: HeadBytes;
   #phase: Phase = 'fresh';
-  /** When the phase began; of a head and its body, when its first byte came. */
+  /** When the phase began, or the client last took something; of a head and its body, when its first byte came. */
   #since = performance.now();
+  /** How far the client had come at the last look. */
+  #seen = 0;
   #head: RequestHead | undefined;
   #body: BodyReader | undefined;
   #reading: Reading | undefined;
@@ -114,33 +97,26 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     });
   }
 
+  get progress(): number {
+    return progressOf(this.#socket, this.#raw);
+  }
+
   /** Ends what takes too long; to be called now and then. */
   checkTime(now: number): void {
-    const limit = this.#limitMs();
+    const isBehind = waitsForClient(this.#phase) && this.#socket.writableLength > 0;
+    if (isBehind) this.#noteProgress(now);
+    const limit = limitOf(this.#phase, isBehind, this.#owner.limits);
     if (limit === 0 || now - this.#since < limit) return;
     if (this.#phase === 'body') this.#failBody(routerErrors('request-timeout', {}));
     else if (this.#phase === 'fresh' || this.#phase === 'head') this.#refuse(routerErrors('request-timeout', {}));
     else this.destroy();
   }
 
-  /** 0: none. */
-  #limitMs(): number {
-    const { headMs, requestMs, keepAliveMs, slowClientMs } = this.#owner.limits;
-    switch (this.#phase) {
-      case 'fresh':
-      case 'head':
-        return headMs;
-      case 'body':
-        return requestMs;
-      case 'idle':
-        return keepAliveMs;
-      case 'closing':
-        return this.#socket.writableLength > 0 ? slowClientMs : lingerMs;
-      case 'ahead':
-        return this.#socket.writableNeedDrain ? slowClientMs : 0;
-      case 'busy': // whoever answers keeps the time
-        return 0;
-    }
+  /** A client that takes something of its answers is waited for. */
+  #noteProgress(now: number): void {
+    const { progress } = this;
+    if (progress !== this.#seen) this.#since = now;
+    this.#seen = progress;
   }
 
   /** Takes no further request: at once when none is open, else after the answer. */

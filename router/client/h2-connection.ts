@@ -4,7 +4,7 @@ import { TandemError } from '../../src/base/errors.js';
 import type { Placed } from '../open-list.js';
 import { errorAnswer } from './answer-text.js';
 import type { Carrier, ClientRequest } from './carrier.js';
-import type { ConnectionLimits } from './h1-connection.js';
+import type { ConnectionLimits } from './h1-phase.js';
 import { h2Head, h2Headers } from './h2-head.js';
 import { H2Stream } from './h2-stream.js';
 import { mostFields } from './request-head.js';

@@ -36,7 +36,11 @@ export class H2Stream implements ClientRequest, Carrier {
   /** Head of an answer that waits for its first bytes of body. */
   #begun: Headers | undefined;
   #answered = false;
-  /** When the request began; of a complete answer, when that was handed over. */
+  /** Bytes of body that were written. */
+  #given = 0;
+  /** How far the client had come at the last look. */
+  #seen = 0;
+  /** When the request began; of a complete answer, when that was handed over or the client last took something of it. */
   #since = performance.now();
 
   constructor(stream: ServerHttp2Stream, head: RequestHead, hasBody: boolean, limits: StreamLimits) {
@@ -52,6 +56,10 @@ export class H2Stream implements ClientRequest, Carrier {
 
   get backlog(): number {
     return this.#stream.writableLength;
+  }
+
+  get progress(): number {
+    return this.#given - this.#stream.writableLength;
   }
 
   listen(listener: CarrierListener): void {
@@ -70,10 +78,17 @@ export class H2Stream implements ClientRequest, Carrier {
 
   /** Ends what takes too long; to be called now and then. */
   checkTime(now: number): void {
+    if (this.#answered) this.#noteProgress(now);
     const { requestMs, slowClientMs } = this.#limits;
     const passed = now - this.#since;
     if (this.#reading && requestMs > 0 && passed >= requestMs) this.#failBody(routerErrors('request-timeout', {}));
     else if (this.#answered && slowClientMs > 0 && passed >= slowClientMs) this.cut();
+  }
+
+  #noteProgress(now: number): void {
+    const { progress } = this;
+    if (progress !== this.#seen) this.#since = now;
+    this.#seen = progress;
   }
 
   sendContinue(): void {
@@ -96,6 +111,7 @@ export class H2Stream implements ClientRequest, Carrier {
   write(payload: Buffer | string): boolean {
     if (!this.#isOpen) return true; // `onLeave` has said it, or is about to
     this.#respond(false);
+    this.#given += payload.length;
     return typeof payload === 'string' ? this.#stream.write(payload, 'latin1') : this.#stream.write(payload);
   }
 
