@@ -12,6 +12,7 @@ import {
   chunk,
   completion,
   event,
+  flood,
   lastChunk,
   type Script,
   scriptedEngine,
@@ -237,14 +238,6 @@ t.test('an answer over HTTP/2', async (t) => {
   });
 
   t.test('waits for a slow client, which is given up in the end', async (t) => {
-    const flood: Script = ({ socket }) => {
-      socket.write(sseHead);
-      const more = () => {
-        while (!socket.destroyed && socket.write(event(token('x'.repeat(8000)))));
-        if (!socket.destroyed) socket.once('drain', more);
-      };
-      more();
-    };
     const { engine, lab, open } = await scene(t, flood, { slowClientMs: 300 });
     const slow = post(open(), JSON.stringify({ ...ask, stream: true }), { 'x-request-id': 'slow' });
     const over = new Promise((resolve) => slow.once('error', resolve));

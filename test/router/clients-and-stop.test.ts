@@ -6,10 +6,10 @@ import {
   answer,
   connectClient,
   event,
+  flood,
   lastChunk,
   post,
   prefilled,
-  type Script,
   sseHead,
   token,
   until,
@@ -90,14 +90,6 @@ t.test('a client that leaves', async (t) => {
 });
 
 t.test('a client that is slow', async (t) => {
-  const flood: Script = ({ socket }) => {
-    socket.write(sseHead);
-    const more = () => {
-      while (!socket.destroyed && socket.write(event(token('x'.repeat(8000)))));
-      if (!socket.destroyed) socket.once('drain', more);
-    };
-    more();
-  };
   const { lab, d } = await scene(t, { prefill: [prefillOk], decode: [flood], limits: { slowClientMs: 300 } });
   const client = connectClient(lab.port, post({ ...ask, stream: true }, 'x-request-id: slow\r\n'));
   await client.received('data:');

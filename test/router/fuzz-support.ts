@@ -106,3 +106,44 @@ export function fuzzing(ownSeed: number, ownRuns: number) {
     ...(runs === undefined && { interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false }),
   };
 }
+
+/** Header lines that anybody sends. */
+export const usualHeaders = [
+  'X-A:',
+  'X-A: a b\tc',
+  'x-long:   spaces   ',
+  'X-High: \xe9\xff',
+  'Connection: close',
+  'Connection: keep-alive, X-A',
+] as const;
+
+/** Often none. */
+export const usualTrailers = [
+  '',
+  '',
+  '',
+  'X-Sum: 1\r\n',
+  'Content-Length: 3\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'x\r\n',
+  'A : b\r\n',
+  'A: b\n',
+] as const;
+
+export const usualExtensions = ['', '', '', ';a=b', ';a="b c"', ' ', ';', ';a=\x7f', ';\xff', '; x', '\t'] as const;
+
+/** One byte a character. */
+export const body = fc.string({ maxLength: 40 }).map((text) => Buffer.from(text).toString('latin1'));
+
+/** A body of counted length: its header line, and what is on the wire. */
+export const counted = body.map((text) => ({ header: `Content-Length: ${text.length}\r\n`, wire: text }));
+
+/** A body in chunks, with such extensions and trailers. */
+export const chunked = (extension: fc.Arbitrary<string>, trailers: fc.Arbitrary<string>) =>
+  fc.tuple(fc.array(fc.tuple(body, extension), { maxLength: 4 }), extension, trailers).map(([chunks, last, end]) => ({
+    header: 'Transfer-Encoding: chunked\r\n',
+    wire: `${chunks
+      .filter(([text]) => text !== '')
+      .map(([text, extension]) => `${text.length.toString(16)}${extension}\r\n${text}\r\n`)
+      .join('')}0${last}\r\n${end}\r\n`,
+  }));

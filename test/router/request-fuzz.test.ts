@@ -6,7 +6,19 @@ import fc from 'fast-check';
 import t from 'tap';
 import { H1Connection } from '../../router/client/h1-connection.js';
 import { TandemError } from '../../src/base/errors.js';
-import { cut, cuts, fuzzing, mutated, mutations, Wire } from './fuzz-support.js';
+import {
+  chunked,
+  counted,
+  cut,
+  cuts,
+  fuzzing,
+  mutated,
+  mutations,
+  usualExtensions,
+  usualHeaders,
+  usualTrailers,
+  Wire,
+} from './fuzz-support.js';
 
 /** What one parser made of one request; the body is undefined when its end was not seen. */
 interface Read {
@@ -262,12 +274,7 @@ const requestLine = fc.oneof(
 const host = fc.oneof({ weight: 8, arbitrary: fc.constant(['Host: router']) }, fc.constantFrom([], ['Host:']));
 const plainHeader = fc.constantFrom(
   'Content-Type: application/json',
-  'X-A:',
-  'X-A: a b\tc',
-  'x-long:   spaces   ',
-  'X-High: \xe9\xff',
-  'Connection: close',
-  'Connection: keep-alive, X-A',
+  ...usualHeaders,
   'Proxy-Connection: close',
   'Connection: upgrade',
   'User-Agent: curl/8',
@@ -289,31 +296,9 @@ const oddHeader = fc.oneof(
   ),
 );
 const headers = fc.array(fc.oneof({ weight: 12, arbitrary: plainHeader }, oddHeader), { maxLength: 4 });
-const extension = fc.constantFrom('', '', '', '', ';a=b', ';a="b c"', ' ', ';', ';a=\x7f', ';\xff', '; x', '\t');
-const trailers = fc.constantFrom(
-  '',
-  '',
-  '',
-  '',
-  'X-Sum: 1\r\n',
-  'Content-Length: 3\r\n',
-  'Transfer-Encoding: chunked\r\n',
-  'x\r\n',
-  'A : b\r\n',
-  'A: b\n',
-);
-const body = fc.string({ maxLength: 40 }).map((text) => Buffer.from(text).toString('latin1'));
-const framed = fc.oneof(
-  fc.constant({ header: '', wire: '' }),
-  body.map((text) => ({ header: `Content-Length: ${text.length}\r\n`, wire: text })),
-  fc.tuple(fc.array(fc.tuple(body, extension), { maxLength: 4 }), extension, trailers).map(([chunks, last, end]) => ({
-    header: 'Transfer-Encoding: chunked\r\n',
-    wire: `${chunks
-      .filter(([text]) => text !== '')
-      .map(([text, extension]) => `${text.length.toString(16)}${extension}\r\n${text}\r\n`)
-      .join('')}0${last}\r\n${end}\r\n`,
-  })),
-);
+const extension = fc.constantFrom('', ...usualExtensions);
+const trailers = fc.constantFrom('', ...usualTrailers);
+const framed = fc.oneof(fc.constant({ header: '', wire: '' }), counted, chunked(extension, trailers));
 const oneRequest = fc
   .tuple(requestLine, host, headers, framed)
   .map(

@@ -106,6 +106,16 @@ export const token = (content: string, finish: string | null = null): unknown =>
   choices: [{ index: 0, delta: { content }, finish_reason: finish }],
 });
 
+/** A stream without end, as fast as the other side takes it. */
+export const flood: Script = ({ socket }) => {
+  socket.write(sseHead);
+  const more = () => {
+    while (!socket.destroyed && socket.write(event(token('x'.repeat(8000)))));
+    if (!socket.destroyed) socket.once('drain', more);
+  };
+  more();
+};
+
 export const completion = (content: string, finish = 'stop', more: Record<string, unknown> = {}): string =>
   JSON.stringify({
     id: 'x',
