@@ -29,7 +29,7 @@ export function statusOf(
     currentReplicas: converged ? updated.length : live.length - updated.length,
     updatedReplicas: updated.length,
     availableReplicas: available.length,
-    currentRevision: currentRevisionOf(live, desired, updateRevision),
+    currentRevision: currentRevisionOf(world, live, options.budget),
     updateRevision,
     labelSelector: labelSelectorOf(desired),
     roles: rolesOf(world, groups),
@@ -65,14 +65,32 @@ function grew(group: Group, status: ModelServingStatus | undefined): boolean {
   });
 }
 
-/** Kept while pods of it are left, so that protected groups come back from it. */
-function currentRevisionOf(live: readonly Group[], { currentRevision }: Desired, updateRevision: string): string {
+/** Kept while pods of it are left or something that it protects is missing, so that this comes back from it. */
+function currentRevisionOf({ desired, revisions }: World, live: readonly Group[], budget: Budget): string {
+  const { currentRevision } = desired;
+  const updateRevision = revisions.desired.name;
+  if (currentRevision !== undefined && lacksProtected(live, desired, budget)) return currentRevision;
   const old = live.filter((group) => group.outdated).flatMap((group) => group.live.map((pod) => pod.revision));
   const names = old.filter((name) => name !== undefined && name !== updateRevision);
   if (names.length === 0) return updateRevision;
   if (currentRevision !== undefined && names.includes(currentRevision)) return currentRevision;
   return mostCommon(names as string[]);
 }
+
+/** A pod that is lost takes a while to end, and only then is made again. */
+function lacksProtected(live: readonly Group[], { replicas, rolloutType }: Desired, { partition }: Budget): boolean {
+  if (below(live, partition) < Math.min(partition, replicas)) return true;
+  if (rolloutType !== 'RoleRollingUpdate') return false;
+  return live.some(({ roles, instances }) =>
+    roles.some((role) => {
+      const there = instances.filter((instance) => instance.role === role.name && isLive(instance));
+      return below(there, role.partition) < Math.min(role.partition, role.replicas);
+    }),
+  );
+}
+
+const below = (there: readonly { readonly ordinal: number }[], limit: number): number =>
+  there.filter(({ ordinal }) => ordinal < limit).length;
 
 function mostCommon(names: readonly string[]): string {
   const count = (name: string) => names.filter((other) => other === name).length;

@@ -43,6 +43,27 @@ t.test('a rolling update of groups', async (t) => {
     t.match(cluster.status().conditions?.[0], { type: 'Available', status: 'True' });
   });
 
+  t.test('brings a protected one back from its old revision, however long it takes to end', async (t) => {
+    const byRole = { rolloutStrategy: { type: 'RoleRollingUpdate' } } as const;
+    for (const [given, lost] of [
+      [serving({ replicas: 2, roles: [role('prefill')], ...rolling({ partition: 1 }) }), 's-0-prefill-0-0'],
+      [serving({ roles: [role('prefill', 2, { partition: 1 })], ...byRole }), 's-0-prefill-0-0'],
+    ] as const) {
+      const cluster = running(given);
+      cluster.editRoles((one) => role(one.name, one.replicas, { partition: one.partition ?? 0, image: 'v2' }));
+      cluster.converge();
+      const images = () => cluster.names().map((name) => cluster.image(name));
+      t.same(images(), ['v1', 'v2']);
+      cluster.deletePod(lost);
+      cluster.round();
+      cluster.round();
+      cluster.vanish(lost);
+      cluster.round();
+      cluster.converge();
+      t.same(images(), ['v1', 'v2']);
+    }
+  });
+
   t.test('with surge adds before it takes away', async (t) => {
     const cluster = running(
       serving({ replicas: 2, roles: [role('prefill')], ...rolling({ maxUnavailable: 0, maxSurge: 1 }) }),
