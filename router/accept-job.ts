@@ -43,7 +43,7 @@ export function acceptJob(
     promptTokens: undefined,
     completionTokens: undefined,
     fallback: undefined,
-    broken: false,
+    brokenOff: undefined,
   };
 }
 

@@ -56,11 +56,16 @@ function judged(end: RelayEnd, { watch }: Relay): RelayEnd {
 function close(job: Job, record: LegRecord, { watch, firstAt }: Relay, end: RelayEnd): RelayEnd {
   const ok = end.kind === 'streamed' || (end.kind === 'answered' && end.answer.status < 300);
   if (firstAt !== undefined) record.firstMs ??= firstAt - record.ms;
-  if (end.kind === 'broken') job.broken = true;
+  if (!job.answer.clientLeft) job.brokenOff = brokenOffBy(end);
   closeLeg(record, ok ? 'ok' : outcomeOf(end, job.answer.clientLeft));
   job.promptTokens = watch.promptTokens ?? job.promptTokens;
   job.completionTokens = watch.completionTokens ?? job.completionTokens;
   return end;
+}
+
+function brokenOffBy({ kind }: RelayEnd): Job['brokenOff'] {
+  if (kind === 'slow-client') return kind;
+  return kind === 'broken' ? 'answer-broken' : undefined;
 }
 
 function outcomeOf(end: RelayEnd, clientLeft: boolean): string {

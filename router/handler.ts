@@ -221,6 +221,6 @@ export class Handler {
 }
 
 function endOf(answer: ClientAnswer, error: string | undefined): Access['ended'] {
-  if (answer.clientLeft || answer.status === 0) return 'client-left';
+  if (answer.clientLeft || answer.status === 0 || error === 'slow-client') return 'client-left';
   return error === undefined ? 'complete' : 'failed';
 }

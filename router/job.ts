@@ -42,8 +42,8 @@ export interface Job {
   promptTokens: number | undefined;
   completionTokens: number | undefined;
   fallback: string | undefined;
-  /** The answer had begun and did not reach its end. */
-  broken: boolean;
+  /** Why an answer that had begun did not reach its end, where that was not the client's own wish. */
+  brokenOff: 'answer-broken' | 'slow-client' | undefined;
 }
 
 /** The answer begins, so that no engine is asked again: nobody needs the body any more. */

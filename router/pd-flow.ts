@@ -190,6 +190,7 @@ export function answerOutcome(
       };
     case 'streamed':
     case 'broken':
+    case 'slow-client':
       return undefined;
   }
 }

@@ -24,7 +24,8 @@ export type RelayEnd =
   | { readonly kind: 'failed'; readonly failure: EngineFailure }
   | { readonly kind: 'gave-up'; readonly why: string }
   | { readonly kind: 'streamed' }
-  | { readonly kind: 'broken'; readonly why: string };
+  | { readonly kind: 'broken'; readonly why: string }
+  | { readonly kind: 'slow-client' };
 
 export interface RelayOptions {
   readonly answer: ClientAnswer;
@@ -198,7 +199,7 @@ export class Relay implements Exchange {
   #giveClientUp(ms: number): void {
     const { message } = routerErrors('slow-client', { seconds: ms / 1000 });
     this.#options.answer.cut();
-    this.#finish({ kind: 'broken', why: message });
+    this.#finish({ kind: 'slow-client' });
     this.#call?.abort(message);
   }
 

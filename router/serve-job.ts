@@ -22,8 +22,8 @@ export async function serveJob(room: Room, job: Job, path: string): Promise<stri
 async function serveAndTell(room: Room, job: Job, path: string): Promise<string | undefined> {
   const unserved = await firstChoice(room, job, path);
   const left = unserved && (await fallBack(room, job, unserved));
-  if (!left) return job.broken ? 'answer-broken' : undefined;
-  if (job.answer.isOver) return left.error.code;
+  if (!left) return job.brokenOff;
+  if (job.answer.isOver) return undefined; // what became of the legs is no reason: nobody waited for them
   if (left.answer) sendAnswer(job, left.answer);
   else job.answer.fail(asTandemError(left.error));
   return left.error.code;

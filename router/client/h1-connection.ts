@@ -320,10 +320,10 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     }
   }
 
-  /** It may have closed only its own side: then it reads why nothing follows. */
+  /** It counts as a client that left. It may have closed only its own side: then it reads why nothing follows. */
   #leaveBody(): void {
     this.#failBody(new ClientLeft());
-    this.#refuse(routerErrors('bad-http', { why: 'it ends in the middle of its body' }));
+    this.#explain(routerErrors('bad-http', { why: 'it ends in the middle of its body' }));
   }
 
   #onClose(): void {
