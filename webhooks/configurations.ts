@@ -44,6 +44,12 @@ const onlyWhatMatters = {
   ],
 };
 
+/** Names of our pods end with group, role, instance and index. */
+const namedAsOurs = {
+  name: 'named-as-ours',
+  expression: "has(object.metadata.name) && object.metadata.name.matches('-[0-9]+-.+-[0-9]+-[0-9]+$')",
+};
+
 const kinds = (resource: string, group: string) => ({ group, version: 'v1alpha1', resource });
 const written = ['CREATE', 'UPDATE'];
 
@@ -76,7 +82,7 @@ const mutating: readonly Entry[] = [
     },
   },
   {
-    // Ignore: a Binding carries no label to select by, so this sees every pod of the cluster and must never stop one;
+    // Ignore: a Binding carries no label to select by, only a name that may be one of ours, so this must never stop a pod;
     // without the labels router and status know less, and say so.
     name: 'bindings.topology.tandem.dev',
     path: paths.mutateBindings,
@@ -86,7 +92,7 @@ const mutating: readonly Entry[] = [
     operations: ['CREATE'],
     failurePolicy: 'Ignore',
     timeoutSeconds: 2,
-    more: { reinvocationPolicy: 'Never' },
+    more: { reinvocationPolicy: 'Never', matchConditions: [namedAsOurs] },
   },
 ];
 

@@ -35,6 +35,12 @@ export function parseAddress(value: string): Address {
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
 }
 
+/**
+ * Connections that the kernel keeps until we accept them; it may allow fewer (`net.core.somaxconn`). Beyond Node's 511 a burst
+ * of new clients would be left without an answer, and without a word for a quarter of a minute.
+ */
+const backlog = 4096;
+
 /** Listens and returns the address that was really taken; a taken port and a bad host become errors with a fix. */
 export async function listen(server: Server, address: Address): Promise<Address> {
   await new Promise<void>((resolve, reject) => {
@@ -47,7 +53,7 @@ export async function listen(server: Server, address: Address): Promise<Address>
       );
     };
     server.once('error', onError);
-    server.listen(address.port, address.host, () => {
+    server.listen({ ...address, backlog }, () => {
       server.off('error', onError);
       resolve();
     });

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import t from 'tap';
 import type { RawObject } from '../../src/kube/client.js';
 import { mutatingWebhooks, nodes, pods } from '../../src/kube/resources.js';
+import { Metrics } from '../../src/telemetry/metrics.js';
 import { eventually, needsControlPlane, sample, startAdmission, startApiServer } from './admission.js';
 
 t.setTimeout(180_000);
@@ -13,7 +14,8 @@ t.test('with a real API server', needsControlPlane, async (t) => {
     metadata: { name: 'n1', labels: { 'topology.tandem.dev/leaf': 'l1', 'topology.kubernetes.io/zone': 'z1' } },
   };
   await client.create(nodes, { apiVersion: 'v1', kind: 'Node', ...node });
-  const webhook = await startAdmission(t, api);
+  const metrics = new Metrics();
+  const webhook = await startAdmission(t, api, { metrics });
 
   await t.test('both documents are accepted as they are, with their defects as warnings', async (t) => {
     for (const [name, codes] of [
@@ -97,6 +99,9 @@ t.test('with a real API server', needsControlPlane, async (t) => {
   );
 
   await t.test('pods of others never travel to us', async (t) => {
+    const seen = async () =>
+      (await metrics.render()).split('\n').filter((line) => /^tandem_webhook_reviews_total/.test(line));
+    const before = await seen();
     const foreign = {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -113,6 +118,8 @@ t.test('with a real API server', needsControlPlane, async (t) => {
     await client.request('POST', '/api/v1/namespaces/default/pods/nginx/binding', bind);
     const bound = await client.get<RawObject>(pods, { namespace: 'default', name: 'nginx' });
     t.notHas(bound.metadata.labels ?? {}, { 'topology.tandem.dev/node': 'n1' });
+    t.ok(before.length > 0, 'pods of ours were seen');
+    t.strictSame(await seen(), before);
   });
 
   await t.test('an edited or deleted configuration is repaired', async (t) => {

@@ -1,9 +1,11 @@
 import { env as controllerEnv } from '../../api/names.js';
 import { asText, isObject } from '../../base/json.js';
+import { referencesIn } from '../reading/command-line.js';
 import { finding } from './finding.js';
 import {
   configOf,
   envOf,
+  envPath,
   extraOf,
   flagOf,
   flagPath,
@@ -11,6 +13,7 @@ import {
   isAscend,
   isAscendMooncake,
   isAtLeast,
+  isFromElsewhere,
   isUpstreamMooncake,
 } from './reads.js';
 import { type EngineRole, engineRule, pairRule, servingRule } from './subject.js';
@@ -223,16 +226,32 @@ export const variablesExpand = engineRule({
     const text = JSON.stringify(engine.connector?.config ?? {});
     for (const [whole, known, ...shell] of text.matchAll(references)) {
       const name = known ?? shell.find((part) => part !== undefined) ?? '';
-      const expands = known !== undefined && (envOf(engine, known) !== undefined || fromController.includes(known));
-      if (expands) continue;
+      if (known !== undefined && (isSet(engine, known) || fromController.includes(known))) continue;
       yield finding(connectorPath(engine), {
         saw: whole,
         want: `$(${name}) with ${name} in env`,
         fix: known === undefined ? `write $(${name}) and define ${name}` : `define ${name} in env`,
       });
     }
+    yield* definedTooLate(engine);
   },
 });
+
+const isSet = (engine: EngineRole, name: string): boolean =>
+  envOf(engine, name) !== undefined || isFromElsewhere(engine, name);
+
+/** A variable sees only those before it in its list. */
+function* definedTooLate(engine: EngineRole) {
+  const defined = new Set<string>(fromController);
+  for (const { name, value } of engine.env.values()) {
+    for (const later of referencesIn(value ?? '')) {
+      if (defined.has(later) || envOf(engine, later) === undefined) continue;
+      const fix = `move ${later} before ${name}`;
+      yield finding(envPath(engine, name), { saw: value, want: `${later} defined earlier in env`, fix });
+    }
+    defined.add(name);
+  }
+}
 
 export const recomputeOnlyOnDecode = engineRule({
   code: 'TND-074',

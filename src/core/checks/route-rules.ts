@@ -1,4 +1,5 @@
 import type { ModelRoute } from '../../api/types.js';
+import { compileRegex } from '../pairing/regex.js';
 import type { CheckContext } from './context.js';
 import { finding } from './finding.js';
 import { type Rule, rule } from './rule.js';
@@ -66,15 +67,6 @@ function* oneTarget(
   }
 }
 
-function compiles(pattern: string): boolean {
-  try {
-    new RegExp(pattern, 'u');
-    return true;
-  } catch {
-    return false; // whether it compiles is the question
-  }
-}
-
 export const patternsCompile = routeRule({
   code: 'TND-213',
   severity: 'error',
@@ -99,8 +91,10 @@ interface Pattern {
 }
 
 function* pattern(path: string, match: Pattern = {}) {
-  if (match.regex !== undefined && !compiles(match.regex)) {
-    yield finding(`${path}.regex`, { saw: match.regex, want: 'a regular expression', fix: 'correct it' });
+  const compiled = match.regex === undefined ? undefined : compileRegex(match.regex);
+  if (compiled && 'error' in compiled) {
+    const want = 'an expression that the router can match, in the syntax of RE2';
+    yield finding(`${path}.regex`, { saw: match.regex, want, fix: `correct it: ${compiled.error}` });
   }
   const set = (['exact', 'prefix', 'regex'] as const).filter((name) => match[name] !== undefined);
   if (set.length < 2) return;

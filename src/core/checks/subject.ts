@@ -96,7 +96,8 @@ export function carries(
     [labels.entry]: part === 'entry' ? 'true' : undefined,
   };
   if (later.includes(key)) return 'maybe';
-  const carried = key in own ? own[key] : role.template.metadata?.labels?.[key];
+  const template = part === 'entry' ? role.template : role.workerTemplate;
+  const carried = key in own ? own[key] : template?.metadata?.labels?.[key];
   return carried === value ? 'yes' : 'no';
 }
 

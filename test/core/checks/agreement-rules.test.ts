@@ -196,6 +196,14 @@ boundaries('TND-041', 'gpu', [
   ['needed, not set', [lmcache], { saw: undefined, want: 'one number on both roles', severity: 'error' }],
   ['needed, on prefill alone', [lmcache, prefill(seed('0'))], { want: '0, as on prefill', severity: 'error' }],
   ['needed, on decode alone', [lmcache, decode(seed('0'))], { saw: '0', want: 'one number on both roles' }],
+  [
+    'needed, from a ConfigMap',
+    [lmcache, both(env({ PYTHONHASHSEED: { valueFrom: { configMapKeyRef: { name: 'x', key: 'seed' } } } }))],
+  ],
+  [
+    'needed, perhaps in envFrom',
+    [lmcache, both((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
+  ],
   ['needed, no number', [lmcache, both(seed('random'))], { severity: 'error' }],
   ['needed, no whole number', [lmcache, both(seed('1.5'))], {}],
   ['needed on prefill alone', [connector('LMCacheConnectorV1'), prefill(config({ kv_role: 'kv_both' }))], {}],

@@ -157,6 +157,17 @@ boundaries('TND-019', 'gpu', [
     { saw: '$POD_NAME', want: '$(POD_NAME) with POD_NAME in env', fix: 'write $(POD_NAME) and define POD_NAME' },
   ],
   ['braces', [id(['$', '{POD_NAME}'].join('')), decode(env({ POD_NAME: 'x' }))], { want: /^\$\(POD_NAME\) with/ }],
+  [
+    'a variable that envFrom may set',
+    [id('$(SOMEBODY)'), decode((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
+  ],
+  ['a variable of one before it', [decode(env({ A: 'x', B: '$(A)' }))]],
+  [
+    'a variable of one after it',
+    [decode(env({ A: '$(B)', B: 'x' }))],
+    { path: `${engine.decode}.env["A"]`, saw: '$(B)', want: 'B defined earlier in env', fix: 'move B before A' },
+  ],
+  ['a variable of one that is nowhere', [decode(env({ A: '$(NOWHERE)' }))]],
   ['a price', [id('5 $ or $-')]],
   ['no connector', [decode(none)]],
 ]);

@@ -252,6 +252,15 @@ boundaries('TND-038', [
     [{ path: `${role.decode}.workerReplicas` }],
   ],
   [
+    'a label that only the entry has',
+    {
+      edits: [withWorker(), decode((r) => Object.assign(r.metadata, { labels: { api: 'yes' } }))],
+      server: sideOf(labels('prefill'), { ...labels('decode'), api: 'yes' }),
+    },
+    [],
+    [],
+  ],
+  [
     'workers of a role that is not selected',
     { edits: [withWorker()], server: sideOf(labels('prefill'), labels('x')) },
     [],

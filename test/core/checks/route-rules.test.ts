@@ -65,6 +65,16 @@ boundaries('TND-213', [
   ['nothing to match', matching({})],
   ['no rules', route({ rules: undefined })],
   ['a pattern', matching({ uri: { regex: '^/v1/.*$' }, headers: { a: { regex: '[a-z]+' } } })],
+  [
+    'what RE2 knows and JavaScript does not',
+    matching({ uri: { regex: '(?i)^/V1' }, headers: { a: { regex: '\\Ax[[:alpha:]]+\\z' } } }),
+  ],
+  [
+    'what JavaScript knows and RE2 does not',
+    matching({ uri: { regex: '(?=x)' }, headers: { a: { regex: '(a)\\1' } } }),
+    { path: `${match}.headers["a"].regex`, saw: '(a)\\1' },
+    { path: `${match}.uri.regex`, saw: '(?=x)', fix: /^correct it: ./ },
+  ],
   ['an exact text is no pattern', matching({ uri: { exact: '(' } })],
   ['a broken one', matching({ uri: { regex: '(' } }), { path: `${match}.uri.regex`, saw: '(', severity: 'error' }],
   [
