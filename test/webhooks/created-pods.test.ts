@@ -59,6 +59,39 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
     }
   });
 
+  await t.test('in mode pods follow the annotations when they are rolled, and not before', async (t) => {
+    const roles = [{ name: 'prefill', replicas: 1, workerReplicas: 0, entryTemplate: {} }];
+    const rolloutStrategy = {
+      type: 'ServingGroupRollingUpdate',
+      rollingUpdateConfiguration: { partition: 1, maxUnavailable: 1 },
+    } as const;
+    const said = { 'tandem.dev/expand': 'pods', 'tandem.dev/model': 'org/old', 'tandem.dev/accelerator': 'nvidia' };
+    await create(api, 'rolled', said, { replicas: 2, template: { roles }, rolloutStrategy });
+    const models = async () => {
+      const { items } = await client.list<StoredPod>(pods, { ...where, labelSelector: `${labels.name}=rolled` });
+      const known = items.map((pod) => `${pod.metadata.name} ${readPod(pod, profiles)?.engine.servedNames.join()}`);
+      return { uids: items.map(({ metadata }) => metadata.uid), text: known.sort().join('; ') };
+    };
+    const until = (text: string) =>
+      eventually(t, text, async () => {
+        const found = await models();
+        return found.text === text ? found : undefined;
+      });
+    const first = await until('rolled-0-prefill-0-0 org/old; rolled-1-prefill-0-0 org/old');
+    const annotations = { 'tandem.dev/model': 'org/new' };
+    await client.patch(modelServings, { ...where, name: 'rolled' }, 'merge', { metadata: { annotations } });
+    const half = await until('rolled-0-prefill-0-0 org/old; rolled-1-prefill-0-0 org/new');
+    t.ok(first && half && first.uids.some((uid) => half.uids.includes(uid)), 'the protected group runs on');
+    await client.delete(pods, { ...where, name: 'rolled-0-prefill-0-0' });
+    await eventually(t, 'another pod in the protected group', async () => {
+      const { text, uids } = await models();
+      const fresh = uids.length === 2 && !uids.some((uid) => first?.uids.includes(uid));
+      return fresh && text.startsWith('rolled-0-prefill-0-0 org/old;') ? true : undefined;
+    });
+    t.equal((await models()).text, 'rolled-0-prefill-0-0 org/old; rolled-1-prefill-0-0 org/new', 'as its group was');
+    await client.delete(modelServings, { ...where, name: 'rolled' });
+  });
+
   await t.test('of every sample have what the router and the kubelet need', async (t) => {
     for (const file of ['gpu/modelserving', 'npu/modelserving', 'terse-gpu', 'terse-npu']) {
       const [document] = parseAllDocuments(await readFile(sample(file), 'utf8'));
