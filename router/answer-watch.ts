@@ -15,7 +15,7 @@ export class AnswerWatch {
 
   /** Why the engine gave up on this answer, when this stretch says so: the characters `from` to `to`, one for each byte. */
   look(text: string, from: number, to: number): string | undefined {
-    const isWhole = text.charCodeAt(to - 1) === 10 && text.charCodeAt(to - 2) === 10;
+    const isWhole = endsEvent(text, to);
     if (isWhole && this.#unfinished === '') return this.#read(text, from);
     const all = this.#unfinished + text.slice(from, to);
     this.#unfinished = isWhole ? '' : lastEvent(all);
@@ -49,13 +49,20 @@ const finishReason = '"finish_reason":';
 /** An error instead of an answer, or as an event of a stream. */
 function saysError(text: string, from: number): boolean {
   if (text.startsWith('{"error"', from) || text.startsWith('data: {"error"', from)) return true;
-  return text.includes('\n\ndata: {"error"', from);
+  return text.includes('\ndata: {"error"', from);
+}
+
+/** A blank line before `to`. Lines may end with a carriage return and a line feed as well. */
+function endsEvent(text: string, to: number): boolean {
+  if (text.charCodeAt(to - 1) !== 10) return false;
+  const before = text.charCodeAt(to - 2);
+  return before === 10 || (before === 13 && text.charCodeAt(to - 3) === 10);
 }
 
 /** What follows the last blank line; of an event without an end, only so much that no word is lost at the border. */
 function lastEvent(text: string): string {
-  const blank = text.lastIndexOf('\n\n');
-  const event = blank < 0 ? text : text.slice(blank + 2);
+  const blank = Math.max(text.lastIndexOf('\n\n') + 2, text.lastIndexOf('\n\r\n') + 3);
+  const event = blank < 3 ? text : text.slice(blank);
   return event.length <= longestEvent ? event : event.slice(-longestWord);
 }
 

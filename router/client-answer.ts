@@ -14,6 +14,9 @@ const waiting: ResponseHead = {
   contentType: 'text/event-stream',
 };
 
+/** Two line ends, each of a carriage return and a line feed. */
+const longestEnd = 4;
+
 /**
  * The one answer to one client. Before the first byte it can become anything; afterwards only go on, end, or break off with
  * an error that no client can take for the end of an answer.
@@ -21,7 +24,7 @@ const waiting: ResponseHead = {
 export class ClientAnswer implements CarrierListener {
   readonly #carrier: Carrier;
   #isSse = false;
-  /** Line feeds at the end of what has been passed on, up to two: two end an event. */
+  /** Line ends at the end of what has been passed on, up to two: two end an event. */
   #lineEnds = 2;
   /** Bytes of our own would land inside a chunk of the engine's, or in a body of counted length. */
   #isInside = false;
@@ -91,13 +94,14 @@ export class ClientAnswer implements CarrierListener {
     this.#onDrain = listener;
   }
 
-  /** A complete answer at once; an engine's own Date stands. */
+  /** A complete answer at once; an engine's own Date stands. Where the status allows no body, there is no length either (RFC 9110 8.6). */
   send(status: number, headers: string, body: Buffer | undefined, isDated = false): void {
     if (this.#left || this.begun) return;
     this.status = status;
     this.#ended = true;
     this.bytes = body?.length ?? 0;
-    this.#carrier.sendWhole(status, isDated ? headers + this.own : headers + this.own + dateLine(), body);
+    const content = status === 204 || status === 304 ? undefined : body;
+    this.#carrier.sendWhole(status, isDated ? headers + this.own : headers + this.own + dateLine(), content);
   }
 
   /** Tells a client that waits for it that its body is wanted. */
@@ -130,8 +134,7 @@ export class ClientAnswer implements CarrierListener {
    * False when the client is behind: wait for `whenDrained`.
    */
   passText(framed: string, from: number, to: number): boolean {
-    const last = framed.charCodeAt(to - 1);
-    this.#passed(to - from, last, framed.charCodeAt(to - 2));
+    this.#passed(framed, from, to);
     const carrier = this.#carrier;
     if (!carrier.takesFraming) return carrier.write(framed.slice(from, to));
     this.#isInside = framed.length === to || framed.charCodeAt(framed.length - 1) !== 10;
@@ -140,19 +143,28 @@ export class ClientAnswer implements CarrierListener {
 
   /** The same for a large stretch. The bytes themselves may change as soon as this returns. */
   pass(bytes: Buffer, from: number, to: number, framedFrom: number, framedTo: number): boolean {
-    this.#passed(to - from, bytes[to - 1], bytes[to - 2]);
+    const tail = bytes.toString('latin1', Math.max(from, to - longestEnd), to);
+    this.bytes += to - from - tail.length;
+    this.#passed(tail, 0, tail.length);
     const carrier = this.#carrier;
     if (!carrier.takesFraming) return carrier.write(copyOf(bytes, from, to));
     this.#isInside = framedTo === to || bytes[framedTo - 1] !== 10;
     return carrier.passFramed(copyOf(bytes, framedFrom, framedTo));
   }
 
-  #passed(count: number, last: number | undefined, beforeLast: number | undefined): void {
-    this.bytes += count;
-    if (count === 0) return;
-    if (last !== 10) this.#lineEnds = 0;
-    else if (count === 1) this.#lineEnds = Math.min(2, this.#lineEnds + 1);
-    else this.#lineEnds = beforeLast === 10 ? 2 : 1;
+  /** Counts a stretch, and the line ends that it leaves behind: line feeds, with or without a carriage return before each. */
+  #passed(text: string, from: number, to: number): void {
+    this.bytes += to - from;
+    let ends = 0;
+    for (let at = to - 1; at >= from && ends < 2; at -= 1) {
+      const code = text.charCodeAt(at);
+      if (code === 10) ends += 1;
+      else if (code !== 13) {
+        this.#lineEnds = ends;
+        return;
+      }
+    }
+    this.#lineEnds = Math.min(2, this.#lineEnds + ends);
   }
 
   end(): void {

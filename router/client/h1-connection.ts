@@ -82,7 +82,8 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   }
 
   get waitsForContinue(): boolean {
-    const { framing } = this.head;
+    const { framing, readsChunks } = this.head;
+    if (!readsChunks) return false; // HTTP/1.0 knows no interim answers (RFC 9110 10.1.1)
     return framing.by === 'chunks' || this.#ahead.length < framing.bytes;
   }
 

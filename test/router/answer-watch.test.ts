@@ -29,14 +29,19 @@ function watched(text: string, cuts: readonly number[]) {
 
 const anywhere = fc.array(fc.nat({ max: 500 }), { maxLength: 30 });
 
+/** With the other line end that a stream of events may have. */
+const withCrlf = (text: string): string => text.replaceAll('\n', '\r\n');
+
 t.test('tokens are read wherever the stream is cut', (t) => {
-  fc.assert(
-    fc.property(anywhere, (cuts) => {
-      const { verdict, prompt, completion } = watched(stream('stop'), cuts);
-      if (verdict !== undefined || prompt !== 12 || completion !== 34) t.fail(`${verdict} ${prompt} ${completion}`);
-    }),
-    { numRuns: 2000 },
-  );
+  for (const text of [stream('stop'), withCrlf(stream('stop'))]) {
+    fc.assert(
+      fc.property(anywhere, (cuts) => {
+        const { verdict, prompt, completion } = watched(text, cuts);
+        if (verdict !== undefined || prompt !== 12 || completion !== 34) t.fail(`${verdict} ${prompt} ${completion}`);
+      }),
+      { numRuns: 2000 },
+    );
+  }
   t.end();
 });
 
@@ -46,12 +51,14 @@ t.test('an engine that gives up is noticed wherever the stream is cut', (t) => {
     [stream('error'), 'the engine ended with finish_reason error'],
     [`${event(token('a'))}${event({ error: { message: 'no' } })}`, 'the engine answered with an error'],
   ] as const) {
-    fc.assert(
-      fc.property(anywhere, (cuts) => {
-        if (watched(text, cuts).verdict !== wanted) t.fail(`${wanted}: not seen with cuts ${cuts.join()}`);
-      }),
-      { numRuns: 2000 },
-    );
+    for (const sent of [text, withCrlf(text)]) {
+      fc.assert(
+        fc.property(anywhere, (cuts) => {
+          if (watched(sent, cuts).verdict !== wanted) t.fail(`${wanted}: not seen with cuts ${cuts.join()}`);
+        }),
+        { numRuns: 2000 },
+      );
+    }
   }
   t.end();
 });

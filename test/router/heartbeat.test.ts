@@ -119,6 +119,26 @@ t.test('nothing comes between the pieces of an event', async (t) => {
 /** Short enough to be shown when it differs. */
 const chunked = (text: string): string => text.replaceAll(/x{100}/g, 'X');
 
+t.test('an event that ends with carriage returns has ended as well, and not before', async (t) => {
+  for (const pieces of [['data: 1\r\n\r\n'], ['data: 1', '\r\n', '\r\n'], ['data: 1\r', '\n\r', '\n']]) {
+    const { open } = await scene(t);
+    const { client, engine } = await open();
+    const before = pieces.slice(0, -1).map(chunk).join('');
+    const clock = await open();
+    clock.engine.socket.write(sseHead + event('1'));
+    engine.socket.write(sseHead + before);
+    await beats(clock.client, 3);
+    t.equal(before === '' ? 0 : commentsIn(client), 0);
+    engine.socket.write(chunk(pieces.at(-1) ?? ''));
+    await client.received('data: 1');
+    await beats(client, 2);
+    engine.socket.write(lastChunk);
+    await client.ended;
+    t.equal(body(client.text()).replaceAll(comment, '').replaceAll(': waiting for prefill\n\n', ''), pieces.join(''));
+    clock.client.leave();
+  }
+});
+
 t.test('two line feeds that come one by one end an event', async (t) => {
   const { open } = await scene(t);
   const { client, engine } = await open();

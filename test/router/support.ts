@@ -150,6 +150,7 @@ export interface Client {
   received(part: string): Promise<void>;
   /** Resolves when the connection has ended. */
   readonly ended: Promise<void>;
+  send(bytes: string): void;
   leave(): void;
   pause(): void;
   resume(): void;
@@ -173,6 +174,7 @@ export function connectClient(port: number, bytes: string | Buffer): Client {
         else waiting.push({ part, resolve });
       }),
     ended: new Promise((resolve) => socket.on('close', () => resolve())),
+    send: (more) => void socket.write(more),
     leave: () => socket.destroy(),
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
