@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeError, table } from '../base/errors.js';
@@ -71,38 +70,13 @@ export function profilesAsText({ accelerators, engines, connectors, models, netw
     .join('\n---\n');
 }
 
-/** A history in a folder, one file for each revision. */
-export function profileHistoryIn(folder: string): ProfileHistory {
-  const fileOf = (revision: string) => join(folder, `${revision}.yaml`);
-  return {
-    async read(atMost) {
-      await mkdir(folder, { recursive: true });
-      const names = (await readdir(folder)).filter((name) => /^[0-9a-f]{12}\.yaml$/.test(name));
-      const files = await Promise.all(
-        names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })),
-      );
-      const newest = files.sort((a, b) => b.at - a.at || (a.name < b.name ? -1 : 1)).slice(0, atMost);
-      return Promise.all(
-        newest.map(async ({ name }) => ({
-          revision: name.slice(0, 12),
-          text: await readFile(join(folder, name), 'utf8'),
-        })),
-      );
-    },
-    async keep({ revision, text }) {
-      // Written beside it and renamed, so that a reader never sees half a file.
-      const own = join(folder, `.${revision}.${randomUUID()}`);
-      await writeFile(own, text);
-      await rename(own, fileOf(revision));
-    },
-  };
-}
-
 export interface ProfileWatch {
   /** Folder of `*.yaml` files; the package's own when absent. */
   readonly folder?: string;
   /** Keeps revisions beyond this process; without it those seen by this process are held. */
   readonly history?: ProfileHistory;
+  /** Milliseconds until a history that could not be read is tried again; default 10,000. */
+  readonly rereadEvery?: number;
   /** Called after each change of content, never for a change of comments or file names. */
   readonly onChange?: (profiles: Profiles) => void;
   /** Called when a change cannot be used; what was read before stays in use. */
@@ -112,6 +86,9 @@ export interface ProfileWatch {
 export interface LiveProfiles extends Running {
   readonly current: () => Profiles;
 }
+
+/** How long a history that could not be read is left alone. */
+const rereadMilliseconds = 10_000;
 
 /** Time for an editor or kubelet to finish writing several files. */
 const settleMilliseconds = 50;
@@ -143,8 +120,14 @@ export async function startProfiles(options: ProfileWatch, signal: AbortSignal):
     }, settleMilliseconds);
   });
   watcher.on('error', options.onProblem);
+  // Without the history what is pinned to an earlier revision would be made by the current one.
+  const reread = setInterval(() => {
+    if (revisions.isRead) clearInterval(reread);
+    else reading = reading.then(async () => void (profiles = await revisions.take(profiles)));
+  }, options.rereadEvery ?? rereadMilliseconds).unref();
   const stop = async (): Promise<void> => {
     clearTimeout(timer);
+    clearInterval(reread);
     watcher.close();
     await reading;
   };
@@ -157,6 +140,11 @@ class Revisions {
   readonly #known = new Map<string, Profiles>();
   readonly #options: ProfileWatch;
   #isRead = false;
+
+  /** What was kept before this process is known. */
+  get isRead(): boolean {
+    return this.#isRead;
+  }
 
   constructor(options: ProfileWatch) {
     this.#options = options;
@@ -176,9 +164,9 @@ class Revisions {
 
   async #read(): Promise<void> {
     if (this.#isRead) return;
-    this.#isRead = true;
     await this.#try(async () => {
       const kept = (await this.#options.history?.read(mostRevisions)) ?? [];
+      this.#isRead = true;
       for (const { revision, text } of [...kept].reverse()) {
         const parsed = parseProfiles([{ name: `revision ${revision}`, text }]);
         if (parsed.ok) this.#known.set(parsed.profiles.revision, parsed.profiles);

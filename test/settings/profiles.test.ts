@@ -1,10 +1,11 @@
-import { cp, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { TandemError } from '../../src/base/errors.js';
 import type { Profiles } from '../../src/core/profiles/types.js';
-import { loadProfiles, packagedProfiles, profileHistoryIn, startProfiles } from '../../src/settings/profiles.js';
+import { loadProfiles, type ProfileHistory, packagedProfiles, startProfiles } from '../../src/settings/profiles.js';
 
 async function folderOfProfiles(t: { teardown(remove: () => Promise<void>): unknown }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-profiles-'));
@@ -76,15 +77,57 @@ t.test('a folder is followed', async (t) => {
   await live.stop();
 });
 
+/** A history that several processes share. */
+function sharedHistory(): ProfileHistory & { readonly kept: Map<string, string> } {
+  const kept = new Map<string, string>();
+  return {
+    kept,
+    read: async (atMost) =>
+      [...kept]
+        .map(([revision, text]) => ({ revision, text }))
+        .reverse()
+        .slice(0, atMost),
+    keep: async ({ revision, text }) => {
+      kept.delete(revision);
+      kept.set(revision, text);
+    },
+  };
+}
+
+t.test('a history that cannot be read at first is read later', async (t) => {
+  const folder = await folderOfProfiles(t);
+  const history = sharedHistory();
+  const stop = new AbortController();
+  const first = await startProfiles({ folder, history, onProblem: (error) => t.fail(String(error)) }, stop.signal);
+  await first.stop();
+  await writeFile(join(folder, 'new.yaml'), amd('1'));
+  const problems: unknown[] = [];
+  let isDown = true;
+  const unsteady: ProfileHistory = {
+    ...history,
+    read: async (atMost) => {
+      if (isDown) throw new Error('the API server is away');
+      return history.read(atMost);
+    },
+  };
+  const onProblem = (error: unknown) => void problems.push(error);
+  await using live = await startProfiles({ folder, history: unsteady, onProblem, rereadEvery: 5 }, stop.signal);
+  t.match(problems, [{ message: 'the API server is away' }]);
+  t.same([...(live.current().earlier?.keys() ?? [])], []);
+  isDown = false;
+  while (live.current().earlier?.size === 0) await turn();
+  t.same([...(live.current().earlier?.keys() ?? [])], [first.current().revision]);
+});
+
 t.test('revisions outlive an edit, and with a history also the process', async (t) => {
   const folder = await folderOfProfiles(t);
-  const kept = join(folder, 'history');
+  const history = sharedHistory();
   const run = async (content: string | undefined) => {
     if (content !== undefined) await writeFile(join(folder, 'new.yaml'), content);
     const problems: unknown[] = [];
     const onProblem = (error: unknown) => void problems.push(error);
     const stop = new AbortController();
-    await using live = await startProfiles({ folder, history: profileHistoryIn(kept), onProblem }, stop.signal);
+    await using live = await startProfiles({ folder, history, onProblem }, stop.signal);
     t.same(problems, []);
     return live.current();
   };
@@ -96,13 +139,13 @@ t.test('revisions outlive an edit, and with a history also the process', async (
   t.same(third.earlier?.get(second.revision), content, 'the same profiles as then');
   const back = await run(amd('1'));
   t.equal(back.revision, second.revision, 'the revision is that of the content');
-  t.same((await readdir(kept)).length, 3, 'each is kept once');
+  t.equal(history.kept.size, 3, 'each is kept once');
   t.test('a file that cannot be read any more is told, and the others are used', async (t) => {
-    await writeFile(join(kept, `${first.revision}.yaml`), 'kind: [');
+    history.kept.set(first.revision, 'kind: [');
     const problems: unknown[] = [];
     const stop = new AbortController();
     const onProblem = (error: unknown) => void problems.push(error);
-    await using live = await startProfiles({ folder, history: profileHistoryIn(kept), onProblem }, stop.signal);
+    await using live = await startProfiles({ folder, history, onProblem }, stop.signal);
     t.match(problems, [{ code: 'profiles-invalid' }]);
     t.same([...(live.current().earlier?.keys() ?? [])], [third.revision]);
   });

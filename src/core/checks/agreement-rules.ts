@@ -55,7 +55,7 @@ export const sameImage = pairRule({
   code: 'TND-007',
   severity: 'warning',
   title: 'Both roles run the same image',
-  because: 'the KV layout and the handshake may change between versions',
+  because: 'the KV layout and the handshake may change between versions, so our router never pairs two images',
   source: 'pd-protocols C-7',
   reads: 'pod',
   *check({ prefill, decode }) {

@@ -65,11 +65,3 @@ export function drainHook({ engineOf, port, metricsPath, seconds, gauges }: Drai
 
 /** Environment of the container that holds the engine's address. */
 const addressVariables = { pod: 'POD_IP', entry: env.entryAddress } as const;
-
-/** The order inside a hook made by `drainHook`, for a kubelet that has no container to run it in; undefined for any other command. */
-export function readDrainHook(hook: LifecycleHandler | undefined): DrainOrder | undefined {
-  const [program, option, body, port, metricsPath = '', seconds, gauges = '', address] = hook?.exec?.command ?? [];
-  if (program !== 'python3' || option !== '-c' || body !== script) return undefined;
-  const engineOf = address === addressVariables.entry ? 'entry' : 'pod';
-  return { engineOf, port: Number(port), metricsPath, seconds: Number(seconds), gauges: gauges.split(',') };
-}

@@ -212,7 +212,10 @@ export const engineSchema = Type.Object(
     port: port(),
     /** Address that the engine listens on when no flag says otherwise; every address of the pod when absent. */
     hostDefault: Type.Optional(text()),
-    /** Flags whose values must be equal on both sides of a pair: they enter the KV fingerprint. */
+    /**
+     * Flags whose values must be equal on both sides of a pair: they enter the KV fingerprint. `flag=default` where leaving
+     * the flag out says the same as the default.
+     */
     agree: texts(),
     env: Type.Optional(Type.Array(wantedEnv)),
     sharedMemory: Type.Object(

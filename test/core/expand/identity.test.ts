@@ -1,10 +1,11 @@
 /** What depends on the pod: its labels, its grace, its scheduler, its hook, and who is told what. */
 import t from 'tap';
 import type { Pod } from '../../../src/api/kube.js';
-import { drainHook, readDrainHook } from '../../../src/core/expand/drain.js';
+import { drainHook } from '../../../src/core/expand/drain.js';
 import { expandPod, type PodContext } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
+import { readDrainHook } from '../../build/drain-hook.js';
 import { packagedProfiles, sampleServing, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();

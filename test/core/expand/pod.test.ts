@@ -1,12 +1,13 @@
 import t from 'tap';
 import type { Pod } from '../../../src/api/kube.js';
 import type { ModelServing } from '../../../src/api/types.js';
-import { drainHook, readDrainHook } from '../../../src/core/expand/drain.js';
+import { drainHook } from '../../../src/core/expand/drain.js';
 import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import type { Profiles } from '../../../src/core/profiles/types.js';
 import { readPod } from '../../../src/core/reading/pod.js';
+import { readDrainHook } from '../../build/drain-hook.js';
 import { packagedProfiles, sampleServing, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();
@@ -74,7 +75,14 @@ t.test('what must agree is in the fingerprint, and nothing else', async (t) => {
     );
   };
   const base = print([]);
-  for (const same of [['--port', '9'], ['--enforce-eager'], ['-tp', '2'], ['--max-model-len', '100']])
+  for (const same of [
+    ['--port', '9'],
+    ['--enforce-eager'],
+    ['-tp', '2'],
+    ['--max-model-len', '100'],
+    ['--dtype=auto'],
+    ['--kv-cache-dtype', 'auto'],
+  ])
     t.equal(print(same), base, same.join(' '));
   for (const other of [
     ['--dtype', 'float16'],
