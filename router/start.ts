@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../src/base/clock.js';
+import { Opened } from '../src/base/opened.js';
 import type { Running } from '../src/base/running.js';
 import type { ReadConnector } from '../src/core/pairing/dialect.js';
 import { LoadTable } from '../src/core/pairing/load.js';
@@ -51,38 +52,44 @@ export interface RouterOptions extends Stores {
   readonly accessLog?: (lines: Buffer) => void;
 }
 
-/** The router: listens at once, and is ready when every store has been listed. */
+/** The router: listens at once, and is ready when every store has been listed. Leaves nothing open when it cannot start. */
 export async function startRouter(options: RouterOptions, signal: AbortSignal): Promise<Running> {
+  const opened = new Opened();
+  try {
+    const { address, stopServing } = await open(options, opened);
+    return runningUntil(signal, address, syncedAll(options), async () => {
+      await stopServing();
+      await opened.close();
+    });
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function open(options: RouterOptions, opened: Opened) {
+  const { logger, metrics, tls, metricsListen, listen } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const room = makeRoom(options, limits);
+  opened.add(() => room.pool.close());
   const events = directoryEvents(room.warn, room.metrics, room.load);
   const directory = new Directory(options, connectorReader(options.profiles), events);
-  const { logger, metrics, tls } = options;
+  opened.add(() => directory.close());
   const certificate = tls && (await openCertificate(tls, metrics, logger));
+  opened.add(() => certificate?.close());
   const log = new AccessLog(options.accessLog ?? linesTo(logger));
+  opened.add(() => log.flush());
   const hash = await loadPrefixHasher();
   const handler = new Handler({ room, directory, hash, log, logger, mintId: randomUUID });
   const { state, sharing } = joinWorkers(options, room, () => handler.stopping ?? directory.notReady);
+  opened.add(() => sharing?.stop());
   const server = clientServer(room, handler, state, logger, certificate);
   const loop = exportReadings(options, room, handler, server);
-  const probes = options.metricsListen && (await startProbeServer(options.metricsListen, state));
-  const close = async () => {
-    directory.close();
-    room.pool.close();
-    certificate?.close();
-    sharing?.stop();
-    loop.stop();
-    log.flush();
-    await probes?.stop();
-  };
-  const address = await server.listen(options.listen).catch(async (error: unknown) => {
-    await close();
-    throw error;
-  });
-  return runningUntil(signal, address, syncedAll(options), async () => {
-    await stopServing(server, handler, limits.drainMs);
-    await close();
-  });
+  opened.add(() => loop.stop());
+  const probes = metricsListen && (await startProbeServer(metricsListen, state));
+  opened.add(() => probes?.stop());
+  const address = await server.listen(listen);
+  return { address, stopServing: () => stopServing(server, handler, limits.drainMs) };
 }
 
 function clientServer(

@@ -5,6 +5,7 @@
 
 import { customResourceDefinitions } from '../api/crd.js';
 import { systemClock } from '../base/clock.js';
+import { Opened } from '../base/opened.js';
 import type { Running } from '../base/running.js';
 import type { KubeClient, RawObject } from '../kube/client.js';
 import { connectCluster } from '../kube/http-client.js';
@@ -62,19 +63,6 @@ export async function startLab(options: LabOptions, signal: AbortSignal): Promis
   } catch (error) {
     await opened.close();
     throw error;
-  }
-}
-
-/** What is open, closed in reverse. */
-class Opened {
-  readonly #closers: (() => Promise<void>)[] = [];
-
-  add(close: () => Promise<void>): void {
-    this.#closers.push(close);
-  }
-
-  async close(): Promise<void> {
-    for (let close = this.#closers.pop(); close; close = this.#closers.pop()) await close();
   }
 }
 
