@@ -1,7 +1,7 @@
 /** What the log and the metrics say of a request that did not end well: whose side it was. */
 import t from 'tap';
 import { ask, decodeOk, first, prefillOk, scene } from './pair-scene.js';
-import { connectClient, event, post, type Script, sseHead, token } from './support.js';
+import { connectClient, event, flood, post, type Script, sseHead, token } from './support.js';
 
 const silent: Script = () => undefined;
 const begins: Script = ({ socket }) => void socket.write(sseHead + event(token('a')));
@@ -47,14 +47,6 @@ t.test('a client that leaves', async (t) => {
 });
 
 t.test('a client that is given up because it reads nothing is no failure of an engine', async (t) => {
-  const flood: Script = ({ socket }) => {
-    socket.write(sseHead);
-    const more = () => {
-      while (!socket.destroyed && socket.write(event(token('x'.repeat(8000)))));
-      if (!socket.destroyed) socket.once('drain', more);
-    };
-    more();
-  };
   const { lab, d } = await scene(t, { prefill: [prefillOk], decode: [flood], limits: { slowClientMs: 100 } });
   const client = connectClient(lab.port, post({ ...ask, stream: true }, 'x-request-id: slow\r\n'));
   await client.received('data:');
