@@ -4,7 +4,7 @@ import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Directory, ServerView } from './directory.js';
 import type { BodyRoom, Job } from './job.js';
 import { LegHead } from './leg-head.js';
-import { unknownModel } from './model-list.js';
+import { someOf, unknownModel } from './model-list.js';
 import { intrusions, promptOf, scanRequest } from './request-body.js';
 import type { Room } from './room.js';
 import { routerErrors } from './router-errors.js';
@@ -50,7 +50,7 @@ export function acceptJob(
 function modelOf(body: SplicedBody, directory: Directory): string {
   const model = body.value('model');
   if (typeof model === 'string' && model.trim() !== '') return model;
-  throw routerErrors('no-model', { models: directory.routes.models.join(', ') || 'none yet' });
+  throw routerErrors('no-model', { models: someOf(directory.routes.models) });
 }
 
 function targetOf(directory: Directory, head: RequestHead, model: string, random: number): Target {

@@ -2,8 +2,6 @@ import { isUtf8 } from 'node:buffer';
 import { JsonCursor, JsonError } from './json-cursor.js';
 import type { WantedKeys } from './wanted-keys.js';
 
-export { JsonError } from './json-cursor.js';
-
 /** Where one top-level member lies in the bytes. */
 export interface Member {
   readonly key: string;
@@ -29,8 +27,8 @@ export interface Scan {
   readonly close: number;
 }
 
-/** A key given more often than this is an attack, not a mistake. */
-const maxOccurrences = 64;
+/** Wanted members, repeated ones counted each time. There are far fewer names: more than this is an attack, not a mistake. */
+const mostMembers = 64;
 
 /**
  * One pass over a JSON object: checks all of it, exactly as JSON.parse would, and remembers where the wanted top-level
@@ -68,8 +66,8 @@ function scanMembers(cursor: JsonCursor, wanted: WantedKeys): { members: Member[
     count += 1;
     if (key !== undefined) {
       members.push({ key, start, valueStart, end, commaBefore, commaAfter: more ? cursor.at : -1 });
-      if (members.length > maxOccurrences)
-        throw new JsonError(start, `member ${JSON.stringify(key)} is given too often`);
+      if (members.length > mostMembers)
+        throw new JsonError(start, `more than ${mostMembers} members say what the router reads; give each name once`);
     }
     if (!more) break;
     commaBefore = cursor.at;

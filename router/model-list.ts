@@ -3,20 +3,26 @@ import type { RequestHead } from './client/request-head.js';
 import { routerErrors } from './router-errors.js';
 
 /** `GET /v1/models` and `GET /v1/models/NAME` as OpenAI clients read them. */
-export function modelList({ method, path }: RequestHead, models: readonly string[]): string {
-  if (method !== 'GET' && method !== 'HEAD') {
-    throw routerErrors('wrong-method', { method, path: path.slice(0, 200), allowed: 'GET' });
-  }
+export function modelList({ path }: RequestHead, models: readonly string[]): string {
   if (path === '/v1/models') return JSON.stringify({ object: 'list', data: models.map(entry) });
   const model = decoded(path.slice('/v1/models/'.length));
   if (!models.includes(model)) throw unknownModel(model, models);
   return JSON.stringify(entry(model));
 }
 
-/** Says which names there are, as far as a person reads on. */
+/** Says which names there are. */
 export function unknownModel(model: string, known: readonly string[]): TandemError {
-  const some = known.slice(0, 20).join(', ') || 'none yet; apply a ModelRoute';
-  return routerErrors('unknown-model', { model: model.slice(0, 256), known: some });
+  return routerErrors('unknown-model', { model: model.slice(0, 256), known: someOf(known) });
+}
+
+/** As many names as a person reads. */
+const mostNamed = 20;
+
+/** These names, as far as a person reads on. */
+export function someOf(models: readonly string[]): string {
+  if (models.length === 0) return 'none yet; apply a ModelRoute';
+  const some = models.slice(0, mostNamed).join(', ');
+  return models.length > mostNamed ? `${some} and ${models.length - mostNamed} more (GET /v1/models)` : some;
 }
 
 const entry = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'tandem' });

@@ -12,8 +12,6 @@ const posted = new Set(
     'classify',
     'score',
     'rerank',
-    'audio/transcriptions',
-    'audio/translations',
     'load_lora_adapter',
     'unload_lora_adapter',
   ].map((path) => `/v1/${path}`),

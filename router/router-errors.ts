@@ -11,7 +11,8 @@ export const routerErrors = table({
   'bad-content-type': {
     status: 415,
     retryable: false,
-    says: (m: { type: string }) => `content type ${m.type} is not supported; send application/json`,
+    says: (m: { type: string }) =>
+      `content type ${m.type} is not supported, so that files such as audio cannot be sent through here; send application/json`,
   },
   'bad-content-encoding': {
     status: 415,

@@ -146,6 +146,11 @@ t.test('what misuse gets: a status, a code and what to do', async (t) => {
       /^HTTP\/1\.1 415 [\s\S]*"code":"bad-content-type"/,
     ],
     [
+      'an upload',
+      post('x').replace('application/json', 'multipart/form-data; boundary=x'),
+      /^HTTP\/1\.1 415 [\s\S]*files such as audio cannot be sent through here[\s\S]*"code":"bad-content-type"/,
+    ],
+    [
       'a compressed body',
       post('x', 'content-encoding: gzip\r\n'),
       /^HTTP\/1\.1 415 [\s\S]*"code":"bad-content-encoding"/,
