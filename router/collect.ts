@@ -8,7 +8,6 @@ export interface EngineAnswer {
   /** Header lines, each with its line end. */
   readonly headers: string;
   readonly isDated: boolean;
-  readonly contentType: string;
   readonly body: Buffer;
 }
 
@@ -49,10 +48,10 @@ export class Collector implements Exchange {
 
   onEnd(): void {
     if (!this.#head) return;
-    const { status, headers, isDated, contentType } = this.#head;
+    const { status, headers, isDated } = this.#head;
     const [first] = this.#parts;
     const body = this.#parts.length === 1 && first ? first : Buffer.concat(this.#parts);
-    this.#finish({ status, headers, isDated, contentType, body });
+    this.#finish({ status, headers, isDated, body });
   }
 
   onFailure(failure: EngineFailure): void {

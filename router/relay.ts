@@ -101,9 +101,9 @@ export class Relay implements Exchange {
   onEnd(): void {
     if (this.#over || !this.#head) return;
     if (this.#holds) {
-      const { status, headers, isDated, contentType } = this.#head;
+      const { status, headers, isDated } = this.#head;
       const body = joined(this.#held);
-      this.#finish({ kind: 'answered', answer: { status, headers, isDated, contentType, body } });
+      this.#finish({ kind: 'answered', answer: { status, headers, isDated, body } });
       return;
     }
     this.#begin();

@@ -39,8 +39,6 @@ export type Take = (bytes: number) => void;
 /** One request whose head has been read. */
 export interface ClientRequest {
   readonly head: RequestHead;
-  /** The body is here to its last byte, or there is none. */
-  readonly isWhole: boolean;
   /**
    * The body, at once when all of it has come. To be called once.
    *

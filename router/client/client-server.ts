@@ -63,11 +63,7 @@ export class ClientServer implements ConnectionOwner, H2Owner {
     return listen(this.#server, address);
   }
 
-  onRequest(connection: H1Connection): void {
-    this.#events.onRequest(connection, connection.answer);
-  }
-
-  onRequestOf(request: ClientRequest, carrier: Carrier): void {
+  onRequest(request: ClientRequest, carrier: Carrier): void {
     this.#events.onRequest(request, carrier);
   }
 

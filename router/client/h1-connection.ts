@@ -5,7 +5,7 @@ import type { Placed } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
 import { lastAnswer } from './answer-text.js';
 import { BodyReader } from './body-reader.js';
-import { ClientLeft, type ClientRequest, type Take } from './carrier.js';
+import { type Carrier, ClientLeft, type ClientRequest, type Take } from './carrier.js';
 import { type AnsweringConnection, H1Answer } from './h1-answer.js';
 import { type ConnectionLimits, limitOf, type Phase, waitsForClient } from './h1-phase.js';
 import { HeadBytes } from './head-bytes.js';
@@ -16,7 +16,7 @@ export interface ConnectionOwner {
   readonly limits: ConnectionLimits;
   /** No connection takes another request. */
   readonly isStopping: boolean;
-  onRequest(connection: H1Connection): void;
+  onRequest(request: ClientRequest, carrier: Carrier): void;
   /** A request was refused before anybody else could see it. */
   onRefused(error: TandemError): void;
   onClosed(connection: H1Connection): void;
@@ -77,7 +77,8 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     return this.#head;
   }
 
-  get isWhole(): boolean {
+  /** The body is here to its last byte, or there is none. */
+  get #isWhole(): boolean {
     return this.#body?.isDone ?? true;
   }
 
@@ -189,7 +190,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.#body = new BodyReader(this.#head.framing);
     this.#phase = 'busy';
     this.#isLast = !this.#head.keepAlive;
-    this.#owner.onRequest(this);
+    this.#owner.onRequest(this, this.answer);
   }
 
   /** Gives the body what has come ahead, and takes back what follows it. */
@@ -230,14 +231,14 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   ofConnection(endsByClose: boolean): string {
     this.#skipBody();
     this.#endsByClose = endsByClose;
-    if (endsByClose || !this.isWhole || this.#owner.isStopping) this.#isLast = true;
+    if (endsByClose || !this.#isWhole || this.#owner.isStopping) this.#isLast = true;
     if (this.#isLast) return 'connection: close\r\n';
     return this.#head?.readsChunks === false ? 'connection: keep-alive\r\n' : '';
   }
 
   /** A body that nobody asked for is passed over where it has come already. Waiting for the rest would be the attack itself. */
   #skipBody(): void {
-    if (!this.#body || this.isWhole || this.#phase === 'body') return;
+    if (!this.#body || this.#isWhole || this.#phase === 'body') return;
     try {
       this.#feed(this.#body, ignore);
     } catch (error) {

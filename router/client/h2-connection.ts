@@ -11,7 +11,7 @@ import { mostFields } from './request-head.js';
 
 export interface H2Owner {
   readonly limits: ConnectionLimits;
-  onRequestOf(request: ClientRequest, carrier: Carrier): void;
+  onRequest(request: ClientRequest, carrier: Carrier): void;
   onRefused(error: TandemError): void;
   onClosed(connection: H2Connection): void;
 }
@@ -79,7 +79,7 @@ export class H2Connection implements Placed {
       const open = new H2Stream(stream, h2Head(raw, hasBody), hasBody, this.#owner.limits);
       this.#streams.add(open);
       stream.on('close', () => this.#onStreamClosed(open));
-      this.#owner.onRequestOf(open, open);
+      this.#owner.onRequest(open, open);
     } catch (error) {
       if (!(error instanceof TandemError)) throw error;
       this.#refuse(stream, error);

@@ -27,7 +27,8 @@ type Headers = ReturnType<typeof h2Headers>;
 export class H2Stream implements ClientRequest, Carrier {
   readonly takesFraming = false;
   readonly head: RequestHead;
-  isWhole: boolean;
+  /** The body is here to its last byte, or there is none. */
+  #isWhole: boolean;
   readonly #stream: ServerHttp2Stream;
   readonly #limits: StreamLimits;
   readonly #body = new Gathered();
@@ -46,7 +47,7 @@ export class H2Stream implements ClientRequest, Carrier {
   constructor(stream: ServerHttp2Stream, head: RequestHead, hasBody: boolean, limits: StreamLimits) {
     this.#stream = stream;
     this.head = head;
-    this.isWhole = !hasBody;
+    this.#isWhole = !hasBody;
     this.#limits = limits;
     stream.on('drain', () => this.#listener?.onDrain());
     stream.on('aborted', () => this.#leave());
@@ -67,7 +68,7 @@ export class H2Stream implements ClientRequest, Carrier {
   }
 
   readBody(take: Take): Buffer | Promise<Buffer> {
-    if (this.isWhole) return this.#body.take();
+    if (this.#isWhole) return this.#body.take();
     return new Promise((resolve, reject) => {
       this.#reading = { take, resolve, reject };
       this.#stream.on('data', (bytes: Buffer) => this.#onData(bytes));
@@ -92,7 +93,7 @@ export class H2Stream implements ClientRequest, Carrier {
   }
 
   sendContinue(): void {
-    if (!this.isWhole && this.#isOpen) this.#stream.additionalHeaders({ ':status': 100 });
+    if (!this.#isWhole && this.#isOpen) this.#stream.additionalHeaders({ ':status': 100 });
   }
 
   sendWhole(status: number, headers: string, body: Buffer | undefined): void {
@@ -167,7 +168,7 @@ export class H2Stream implements ClientRequest, Carrier {
     if (this.#stream.closed || this.#stream.aborted) this.#leave();
     if (!reading || this.#reading !== reading) return;
     this.#reading = undefined;
-    this.isWhole = true;
+    this.#isWhole = true;
     reading.resolve(this.#body.take());
   }
 

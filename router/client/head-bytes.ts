@@ -16,10 +16,6 @@ export class HeadBytes {
     this.#limit = limit;
   }
 
-  get isEmpty(): boolean {
-    return this.#held.length === 0;
-  }
-
   /**
    * Adds bytes. Returns where the head ends in `bytes` of the result, without its empty line; undefined while it is not whole.
    *

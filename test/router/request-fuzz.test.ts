@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
+import type { Carrier, ClientRequest } from '../../router/client/carrier.js';
 import { H1Connection } from '../../router/client/h1-connection.js';
 import { TandemError } from '../../src/base/errors.js';
 import {
@@ -143,7 +144,7 @@ async function byUs(pieces: readonly Buffer[]): Promise<Session> {
   new H1Connection(wire as unknown as Socket, {
     limits,
     isStopping: false,
-    onRequest: (connection) => void readHere(connection, session),
+    onRequest: (request, carrier) => void readHere(request, carrier, session),
     onRefused: ({ message }) => {
       session.refusal ??= message;
     },
@@ -152,8 +153,8 @@ async function byUs(pieces: readonly Buffer[]): Promise<Session> {
   return send(wire, pieces, session);
 }
 
-async function readHere(connection: H1Connection, session: Session): Promise<void> {
-  const { method, target, fields, keepAlive } = connection.head;
+async function readHere(request: ClientRequest, carrier: Carrier, session: Session): Promise<void> {
+  const { method, target, fields, keepAlive } = request.head;
   const read: Read = {
     method,
     target,
@@ -164,12 +165,12 @@ async function readHere(connection: H1Connection, session: Session): Promise<voi
   session.requests.push(read);
   session.events += 1;
   try {
-    read.body = (await connection.readBody(() => undefined)).toString('latin1');
+    read.body = (await request.readBody(() => undefined)).toString('latin1');
     session.events += 1;
-    connection.answer.sendWhole(200, '', Buffer.alloc(0));
+    carrier.sendWhole(200, '', Buffer.alloc(0));
   } catch (error) {
     if (error instanceof TandemError) session.refusal ??= error.message;
-    connection.answer.cut();
+    carrier.cut();
   }
 }
 
