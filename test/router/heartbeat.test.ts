@@ -19,6 +19,8 @@ import {
 const ip = subnet('heartbeat')(1);
 const ask = { model: 'tiny', stream: true, messages: [{ role: 'user', content: 'Hello' }] };
 const comment = ': waiting\n\n';
+/** Before its first event a stream that waits long is told so in other words. */
+const anyComment = /: waiting( for prefill)?\n\n/g;
 
 /** One pod that takes whole requests. The engine says nothing by itself. */
 async function scene(t: Test, heartbeatMs = 10) {
@@ -69,7 +71,7 @@ t.test('a stream that falls silent between events gets comments; the rest is byt
   await client.ended;
   const came = body(client.text());
   t.match(came, `${first}${comment}${comment}`);
-  t.equal(came.replaceAll(comment, ''), first + last);
+  t.equal(came.replaceAll(anyComment, ''), first + last);
 });
 
 t.test('a client of a pod that takes whole requests is kept waiting too', async (t) => {
@@ -108,7 +110,7 @@ t.test('nothing comes between the pieces of an event', async (t) => {
       engine.socket.write(lastChunk);
       await client.ended;
       t.equal(
-        chunked(body(client.text()).replaceAll(comment, '')),
+        chunked(body(client.text()).replaceAll(anyComment, '')),
         chunked(body(`\r\n\r\n${before}${after}${lastChunk}`)),
       );
       clock.client.leave();
@@ -134,7 +136,7 @@ t.test('an event that ends with carriage returns has ended as well, and not befo
     await beats(client, 2);
     engine.socket.write(lastChunk);
     await client.ended;
-    t.equal(body(client.text()).replaceAll(comment, '').replaceAll(': waiting for prefill\n\n', ''), pieces.join(''));
+    t.equal(body(client.text()).replaceAll(anyComment, ''), pieces.join(''));
     clock.client.leave();
   }
 });
@@ -147,5 +149,5 @@ t.test('two line feeds that come one by one end an event', async (t) => {
   await beats(client, 2);
   engine.socket.write(lastChunk);
   await client.ended;
-  t.equal(body(client.text()).replaceAll(comment, ''), 'data: 1\n\n');
+  t.equal(body(client.text()).replaceAll(anyComment, ''), 'data: 1\n\n');
 });
