@@ -29,6 +29,7 @@ const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR } = constants;
 export class H2Connection implements Placed {
   at = 0;
   readonly #owner: H2Owner;
+  readonly #socket: Socket;
   readonly #session: ServerHttp2Session;
   readonly #streams = new Set<H2Stream>();
   /** When the last stream ended, or the connection began. */
@@ -37,6 +38,7 @@ export class H2Connection implements Placed {
 
   constructor(socket: Socket, owner: H2Owner) {
     this.#owner = owner;
+    this.#socket = socket;
     const { headerBytes } = owner.limits;
     this.#session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: mostStreams, initialWindowSize: streamWindow, maxHeaderListSize: headerBytes },
@@ -68,8 +70,10 @@ export class H2Connection implements Placed {
     this.#session.close();
   }
 
+  /** The session alone would wait until a client that reads nothing has taken what is under way. */
   destroy(): void {
     this.#session.destroy(undefined, NGHTTP2_INTERNAL_ERROR);
+    this.#socket.destroy();
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {

@@ -1,7 +1,10 @@
 /** Clients that ask and do not read: what waits for them stays bounded, and they wait for nobody but themselves. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import type { Limits } from '../../router/limits.js';
+import { authority, filesOf } from './certificates.js';
 import { type RouterLab, routeOf, routerLab, serverOf } from './lab.js';
 
 /** Each list of models is this large, so that a few fill what the kernel holds. */
@@ -65,4 +68,47 @@ t.test('a client that asks over and over and reads nothing', async (t) => {
     t.ok((await received(socket)) > (many + 1) * name.length);
     t.equal(await answered(lab), many + 1);
   });
+});
+
+/** One frame of HTTP/2 (RFC 9113 4.1). */
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Both windows as large as they may be, so that nothing but the connection itself holds answers back. */
+function opening(): Buffer {
+  const settings = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]);
+  const more = Buffer.from([0x7f, 0xfe, 0, 0]);
+  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  return Buffer.concat([preface, frame(4, 0, 0, settings), frame(8, 0, 0, more)]);
+}
+
+/** The same request on its own stream, its header fields written out (RFC 7541 6.2.2). */
+function listOn(stream: number): Buffer {
+  const fields = { ':method': 'GET', ':path': '/v1/models', ':scheme': 'https', ':authority': 'r' };
+  const block = Object.entries(fields).map(([name, value]) =>
+    Buffer.concat([Buffer.from([0, name.length]), Buffer.from(name), Buffer.from([value.length]), Buffer.from(value)]),
+  );
+  return frame(1, 5, stream, Buffer.concat(block));
+}
+
+t.test('a client that opens stream after stream and reads nothing gets no more than fits', async (t) => {
+  const { ca, issue } = await authority();
+  const tls = await filesOf(t, await issue('127.0.0.1'));
+  const limits = { slowClientMs: 200, keepAliveMs: 200 };
+  const lab = await routerLab(t, { pods: [], server: serverOf(1), route: routeOf(name), limits, more: { tls } });
+  const socket = connectTls({ port: lab.port, host: '127.0.0.1', ca, ALPNProtocols: ['h2'] });
+  socket.on('error', () => undefined);
+  t.teardown(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  socket.write(opening());
+  for (let i = 0; i < 2000; i += 1) socket.write(listOn(2 * i + 1));
+  while ((await answered(lab)) === 0) await turn();
+  while ((await clients(lab)) > 0 && (await answered(lab)) < 2000) await turn();
+  t.ok((await answered(lab)) < 1000, `${await answered(lab)} answers`);
 });
