@@ -262,6 +262,11 @@ function addQuestions(root: Command): void {
     .action(lazy(() => import('./commands/doctor.js')));
 }
 
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever reads has seen enough, as `head` has; anything else, such as a full disk, is worth a word.
+  process.exit(error.code === 'EPIPE' ? process.exitCode : reportFailure(error));
+});
+
 try {
   await program().parseAsync();
 } catch (error) {

@@ -14,6 +14,7 @@ import { loadLadder } from '../settings/ladder.js';
 import { loadProfiles, startProfiles } from '../settings/profiles.js';
 import { createLogger, type LogLevel } from '../telemetry/log.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { writeLog } from '../telemetry/standard-error.js';
 import { writeWholeLines } from '../telemetry/whole-lines.js';
 import { cliErrors } from './errors.js';
 import { profileHistoryInCluster } from './profile-history.js';
@@ -168,7 +169,7 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
         ...(options.workers && { workers: options.workers }),
         ...(options.limits && { limits: options.limits }),
         startTraces: options.startTraces ?? false,
-        ...(logger.isLevelEnabled('info') && { accessLog: options.workers ? writeBesideOthers : writeAlone }),
+        ...(logger.isLevelEnabled('info') && { accessLog: options.workers ? writeBesideOthers : writeLog }),
         logger,
         metrics: new Metrics(),
       },
@@ -177,8 +178,7 @@ export function routerPart(options: RouterPartOptions, signal: AbortSignal): Pro
   });
 }
 
-const writeAlone = (lines: Buffer): void => void process.stderr.write(lines);
-const writeBesideOthers = (lines: Buffer): void => writeWholeLines(lines, writeAlone);
+const writeBesideOthers = (lines: Buffer): void => writeWholeLines(lines, writeLog);
 
 /** A part whose watches are opened beside it: they end after it has stopped, and when it cannot start. */
 async function withStores(outer: AbortSignal, start: (own: AbortSignal) => Promise<Running>): Promise<Running> {

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { writeLog } from './standard-error.js';
 
 export type { Logger };
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -14,7 +15,7 @@ export function createLogger(name: string, level: LogLevel = 'info'): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    pino.destination({ fd: 2, sync: true }),
+    { write: writeLog },
   );
 }
 

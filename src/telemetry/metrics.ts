@@ -1,9 +1,23 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { lostWrites } from './standard-error.js';
 
 /** The metrics of one process: Prometheus text, names start with `tandem_`. The only file that knows prom-client. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #sources: (() => string)[] = [];
+
+  constructor() {
+    let counted = 0;
+    new Counter({
+      name: 'tandem_log_lost_writes_total',
+      help: 'Writes of log lines that failed: what they held is lost',
+      registers: [this.#registry],
+      collect() {
+        this.inc(lostWrites() - counted);
+        counted = lostWrites();
+      },
+    });
+  }
 
   counter<L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
