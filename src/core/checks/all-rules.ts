@@ -20,6 +20,7 @@ import * as server from './server-rules.js';
 import { shapeIsRight } from './shape.js';
 import * as storage from './storage-rules.js';
 import type { ServingSubject } from './subject.js';
+import * as worker from './worker-rules.js';
 
 export const selectsSomething: Rule<ServerSubject> = rule({
   code: 'TND-209',
@@ -56,6 +57,7 @@ export const servingRules = rulesIn<ServingSubject>(
   connector,
   agreement,
   device,
+  worker,
   identity,
   storage,
   platform,

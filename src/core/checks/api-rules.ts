@@ -1,5 +1,7 @@
 import { labels, levels, tandemKeys, volcano } from '../../api/names.js';
 import type { Role } from '../../api/types.js';
+import { listAt } from '../reading/shape.js';
+import type { RoleReading } from '../reading/types.js';
 import { finding } from './finding.js';
 import { type ServingSubject, servingRule } from './subject.js';
 
@@ -251,9 +253,9 @@ export const rolesHaveContainers = servingRule({
   because: 'a pod without a container cannot be created; the terse form needs at least the annotation tandem.dev/model',
   source: 'Tandem, DESIGN 4.1',
   *check(subject) {
-    for (const [i, role] of rolesOf(subject).entries()) {
-      if ((role.entryTemplate?.spec?.containers ?? []).length > 0) continue;
-      yield finding(`${rolePath(i)}.entryTemplate.spec.containers`, {
+    for (const [path, containers] of subject.roles.flatMap(containerLists)) {
+      if (containers.length > 0) continue;
+      yield finding(path, {
         saw: undefined,
         want: 'a container, or the terse form',
         fix: `write a container, or annotate the ModelServing with ${tandemKeys.model.key} and name the role prefill or decode`,
@@ -261,6 +263,13 @@ export const rolesHaveContainers = servingRule({
     }
   },
 });
+
+/** Of the entry pod, and of the workers where they have a template at all. */
+function containerLists({ path, template, workerTemplate }: RoleReading) {
+  const entry = [`${path}.entryTemplate.spec.containers`, listAt(template.spec, 'containers')] as const;
+  if (!workerTemplate?.spec) return [entry];
+  return [entry, [`${path}.workerTemplate.spec.containers`, listAt(workerTemplate.spec, 'containers')] as const];
+}
 
 export const schedulerExists = servingRule({
   code: 'TND-114',

@@ -1,4 +1,4 @@
-import type { ModelServing } from '../../api/types.js';
+import type { ModelServing, PodTemplate } from '../../api/types.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { AcceleratorProfile } from '../profiles/types.js';
 import { mostRanks } from '../reading/engine.js';
@@ -68,13 +68,18 @@ export const devicesAreWhole = servingRule({
   because: 'the API server refuses the pods otherwise, long after the serving was accepted',
   source: 'pd-protocols C-23',
   *check({ roles }) {
-    for (const { path, template } of roles) {
-      for (const [i, container] of (template.spec?.containers ?? []).entries()) {
-        yield* wholeDevices(`${path}.entryTemplate.spec.containers[${i}].resources`, container.resources ?? {});
-      }
+    for (const { path, template, workerTemplate } of roles) {
+      yield* wholeDevicesIn(`${path}.entryTemplate`, template);
+      if (workerTemplate) yield* wholeDevicesIn(`${path}.workerTemplate`, workerTemplate);
     }
   },
 });
+
+function* wholeDevicesIn(path: string, { spec }: PodTemplate) {
+  for (const [i, container] of (spec?.containers ?? []).entries()) {
+    yield* wholeDevices(`${path}.spec.containers[${i}].resources`, container.resources ?? {});
+  }
+}
 
 function* wholeDevices(
   path: string,

@@ -65,6 +65,25 @@ export const pairRule = (row: Judging<Pair>): Rule<ServingSubject> =>
     },
   });
 
+/** The two kinds of pods of one role, when the role has workers whose engine is known. */
+export interface Together {
+  readonly entry: EngineRole;
+  readonly worker: EngineRole;
+}
+
+/** A rule about the workers of a role beside its entry pod. */
+export const workerRule = (row: Judging<Together>): Rule<ServingSubject> =>
+  rule({
+    ...row,
+    *check(subject) {
+      for (const entry of subject.engines) {
+        if (!entry.role.worker) continue;
+        const worker = { ...entry.role.worker, role: entry.role, profiles: entry.profiles };
+        yield* trusted([entry, worker], row.check({ entry, worker }, subject), row.reads);
+      }
+    },
+  });
+
 /** A rule about the serving as a whole. */
 export const servingRule = (row: Rule<ServingSubject>): Rule<ServingSubject> => rule(row);
 

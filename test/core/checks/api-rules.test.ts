@@ -208,6 +208,13 @@ boundaries('TND-113', 'gpu', [
     { path: `${pod.decode}.containers`, saw: undefined },
   ],
   ['no list', [decode((r) => Object.assign(r.pod, { containers: undefined }))], {}],
+  [
+    'an empty list of workers',
+    [on({ workerReplicas: 1, workerTemplate: { spec: { containers: [] } } })],
+    { path: `${role.decode}.workerTemplate.spec.containers`, saw: undefined, severity: 'error' },
+  ],
+  ['no list of workers', [on({ workerReplicas: 1, workerTemplate: { spec: {} } })], {}],
+  ['a template of no workers', [on({ workerReplicas: 0, workerTemplate: { spec: { containers: [] } } })]],
 ]);
 
 const noVolcano = { hasVolcano: false };

@@ -1,6 +1,6 @@
 /** Devices and parallelism: counts, whole numbers, and the sizes that each connector can connect. */
 import { boundaries, engine, pod, role } from './boundaries.js';
-import { connector, decode, env, limits, prefill, replaced, roles } from './edits.js';
+import { connector, decode, env, limits, prefill, replaced, roles, staffed } from './edits.js';
 import { both, type Edit, type RoleDraft } from './example.js';
 
 const gpus = (count: unknown, more: object = {}) => limits({ 'nvidia.com/gpu': count, ...more });
@@ -60,6 +60,11 @@ boundaries('TND-023', 'gpu', [
     'both, and they differ',
     [decode(resources({ 'nvidia.com/gpu': '2' }, { 'nvidia.com/gpu': '1' }))],
     { path: `${engine.decode}.resources.requests`, saw: '1', want: '2, as in limits' },
+  ],
+  [
+    'half a device on a worker',
+    [decode(staffed({ resources: { limits: { 'nvidia.com/gpu': '0.5' } } }))],
+    { path: `${role.decode}.workerTemplate.spec.containers[0].resources.limits`, saw: '0.5' },
   ],
   ['half a device', [decode(gpus('0.5'))], { path: `${engine.decode}.resources.limits`, saw: '0.5' }],
   ['a number with a unit', [decode(gpus('1k'))], { saw: '1k', want: 'a whole number' }],

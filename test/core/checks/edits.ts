@@ -23,6 +23,16 @@ export const config = (more: object) => (r: RoleDraft) => Object.assign(r.config
 export const onHost = (r: RoleDraft) => Object.assign(r.pod, { hostNetwork: true });
 export const probing = (more: object) => (r: RoleDraft) => Object.assign(r.container, more);
 export const roles = (more: object) => both((r) => Object.assign(r.role, more));
+/** One worker that runs the engine of the entry pod, but for what is given. */
+export const staffed =
+  (container: object, flags: readonly string[] = []) =>
+  (r: RoleDraft) => {
+    const { image, command } = r;
+    const args = Object.entries(r.flags).flatMap(([name, value]) => [`--${name}`, ...(value === true ? [] : [value])]);
+    const worker = { ...r.container, name: 'engine', image, ...(command && { command }), args: [...args, ...flags] };
+    const workerTemplate = { spec: { ...r.pod, containers: [{ ...worker, ...container }] } };
+    return Object.assign(r.role, { workerReplicas: 1, workerTemplate });
+  };
 export const annotated =
   (annotations: object): Edit =>
   (d) =>

@@ -14,6 +14,7 @@ import {
   replaced,
   roles,
   spec,
+  staffed,
   twice,
 } from './edits.js';
 import { both, type Edit } from './example.js';
@@ -227,6 +228,14 @@ export const failing: readonly Case[] = [
   ['TND-111', 'gpu', annotated({ 'tandem.dev/placement': 'near' })],
   ['TND-112', 'gpu', annotated({ 'tandem.dev/modell': 'x' })],
   ['TND-113', 'gpu', decode((r) => Object.assign(r.pod, { containers: [] }))],
+  ['TND-122', 'gpu', decode(staffed({ image: 'vllm/vllm-openai:v0.11.0' }))],
+  [
+    'TND-123',
+    'gpu',
+    decode(replaced({ 'tensor-parallel-size': '4' })),
+    decode(limits({ 'nvidia.com/gpu': '2' })),
+    decode(staffed({ resources: { limits: { 'nvidia.com/gpu': '1' } } })),
+  ],
   ['TND-121', 'gpu', decode((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
   ['TND-119', 'gpu', decode((r) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined }))],
   ['TND-201', 'server', selecting({ matchLabels: {} })],
