@@ -120,10 +120,13 @@ export async function startProfiles(options: ProfileWatch, signal: AbortSignal):
     }, settleMilliseconds);
   });
   watcher.on('error', options.onProblem);
+  const again = async (): Promise<void> => {
+    profiles = await revisions.take(profiles);
+  };
   // Without the history what is pinned to an earlier revision would be made by the current one.
   const reread = setInterval(() => {
     if (revisions.isRead) clearInterval(reread);
-    else reading = reading.then(async () => void (profiles = await revisions.take(profiles)));
+    else reading = reading.then(again);
   }, options.rereadEvery ?? rereadMilliseconds).unref();
   const stop = async (): Promise<void> => {
     clearTimeout(timer);
