@@ -120,8 +120,27 @@ export const sameNumbers = pairRule({
   *check(pair) {
     yield* differing(pair, ['dtype', 'kv-cache-dtype'], 'auto');
     yield* differing(pair, ['quantization'], undefined);
+    yield* differingAttention(pair);
   },
 });
+
+const attentionEnv = 'VLLM_ATTENTION_BACKEND';
+
+/** Only vLLM compares it at first contact; SGLang itself offers one for prefill and another for decode. */
+function* differingAttention({ prefill, decode }: Pair) {
+  if (isSglang(decode)) return;
+  const [p, d] = [prefill, decode].map(
+    (engine) => flagOf(engine, 'attention-backend') ?? literalOf(engine, attentionEnv),
+  );
+  if (p === d || [prefill, decode].some((engine) => isFromElsewhere(engine, attentionEnv))) return;
+  const byFlag = flagOf(decode, 'attention-backend') !== undefined;
+  const place = {
+    saw: `attention backend ${d ?? 'absent'}`,
+    want: `${p ?? 'absent'}, as on prefill`,
+    fix: `give both roles the same --attention-backend or ${attentionEnv}`,
+  };
+  yield finding(byFlag ? flagPath(decode, 'attention-backend') : envPath(decode, attentionEnv), place, 'warning');
+}
 
 export const sameBlockSize = pairRule({
   code: 'TND-011',

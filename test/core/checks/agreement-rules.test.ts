@@ -91,6 +91,40 @@ boundaries('TND-010', 'gpu', [
   ...flagRows('kv-cache-dtype', 'fp8', 'int8', 'auto'),
   ...flagRows('quantization', 'awq', 'gptq'),
 ]);
+const attention = (name: string) => env({ VLLM_ATTENTION_BACKEND: name });
+const attentionAt = `${engine.decode}.env["VLLM_ATTENTION_BACKEND"]`;
+boundaries('TND-010', 'gpu', [
+  ['one attention backend', [both(attention('FLASHINFER'))]],
+  [
+    'two attention backends',
+    [prefill(attention('FLASHINFER')), decode(attention('FLASH_ATTN'))],
+    {
+      path: attentionAt,
+      saw: 'attention backend FLASH_ATTN',
+      want: 'FLASHINFER, as on prefill',
+      fix: /--attention-backend or VLLM_ATTENTION_BACKEND$/,
+      severity: 'warning',
+    },
+  ],
+  [
+    'one on prefill alone',
+    [prefill(attention('FLASHINFER'))],
+    { path: attentionAt, saw: /absent$/, severity: 'warning' },
+  ],
+  [
+    'the same as flag and as variable',
+    [prefill(attention('FLASHINFER')), decode(replaced({ 'attention-backend': 'FLASHINFER' }))],
+  ],
+  [
+    'the flag counts before the variable',
+    [both(attention('FLASHINFER')), decode(replaced({ 'attention-backend': 'FLASH_ATTN' }))],
+    { path: flagAt, saw: /FLASH_ATTN$/, severity: 'warning' },
+  ],
+  ['from a ConfigMap', [prefill(attention('X')), decode(env({ VLLM_ATTENTION_BACKEND: { valueFrom: {} } }))]],
+]);
+boundaries('TND-010', 'sglang', [
+  ['SGLang may choose for each side', [decode(replaced({ 'attention-backend': 'fa3' }))]],
+]);
 boundaries('TND-011', 'gpu', [
   ['vLLM blocks alike', [both(replaced({ 'block-size': '16' }))]],
   [
