@@ -8,11 +8,10 @@ import {
   isFromElsewhere,
   isHashKeyed,
   isSglang,
-  jsonFlag,
   literalOf,
   numberOf,
 } from './reads.js';
-import { type EngineRole, type Pair, pairRule } from './subject.js';
+import { type Pair, pairRule } from './subject.js';
 
 /** Rules of the form "prefill and decode say the same": one flag, value or variable on both sides. */
 
@@ -170,28 +169,6 @@ export const sameHybridManager = pairRule({
       saw: d,
       want: `enable_cross_layers_blocks ${asText(p)}, as on prefill`,
       fix: 'set it alike in both kv_connector_extra_config',
-    });
-  },
-});
-
-const methodOf = (engine: EngineRole): string | undefined => {
-  const method = jsonFlag(engine, 'speculative-config')?.['method'];
-  return typeof method === 'string' && method !== 'ngram' && method !== 'suffix' ? method : undefined;
-};
-
-export const sameSpeculation = pairRule({
-  code: 'TND-013',
-  severity: 'error',
-  title: 'Both roles use the same model-based speculation',
-  because: 'the draft layers have KV too: the handshake fails, or memory is read that is not there',
-  source: 'pd-protocols C-13',
-  *check({ prefill, decode }) {
-    const [p, d] = [methodOf(prefill), methodOf(decode)];
-    if (p === d) return;
-    yield finding(flagPath(decode, 'speculative-config'), {
-      saw: d,
-      want: `${p ?? 'none'}, as on prefill`,
-      fix: 'give both roles the same method in --speculative-config',
     });
   },
 });

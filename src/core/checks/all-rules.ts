@@ -18,6 +18,7 @@ import { type Rule, rule } from './rule.js';
 import type { ServerSubject } from './server-rules.js';
 import * as server from './server-rules.js';
 import { shapeIsRight } from './shape.js';
+import * as speculation from './speculation-rules.js';
 import * as storage from './storage-rules.js';
 import type { ServingSubject } from './subject.js';
 import * as worker from './worker-rules.js';
@@ -56,6 +57,7 @@ export const servingRules = rulesIn<ServingSubject>(
   rollout,
   connector,
   agreement,
+  speculation,
   device,
   worker,
   identity,

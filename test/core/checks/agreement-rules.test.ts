@@ -159,31 +159,6 @@ boundaries('TND-012', 'gpu', [
   ],
 ]);
 
-const speculating = (config: string) => replaced({ 'speculative-config': config });
-boundaries('TND-013', 'gpu', [
-  ['none', []],
-  ['one method', [both(speculating('{"method":"eagle3"}'))]],
-  [
-    'on decode alone',
-    [decode(speculating('{"method":"mtp"}'))],
-    { path: flagAt, saw: 'mtp', want: 'none, as on prefill', severity: 'error' },
-  ],
-  ['on prefill alone', [prefill(speculating('{"method":"mtp"}'))], { path: argsAt, saw: undefined, want: /^mtp,/ }],
-  [
-    'two methods',
-    [prefill(speculating('{"method":"mtp"}')), decode(speculating('{"method":"eagle"}'))],
-    { saw: 'eagle' },
-  ],
-  ...['ngram', 'suffix'].map(
-    (method) => [`${method} has no KV`, [decode(speculating(JSON.stringify({ method })))]] as const,
-  ),
-  ['a method that is no text', [decode(speculating('{"method":1}'))]],
-  ['no method', [decode(speculating('{"model":"x"}'))]],
-  ['no JSON', [decode(speculating('{'))]],
-  ['no object', [decode(speculating('[]'))]],
-  ['null', [decode(speculating('null'))]],
-]);
-
 const lengths = (flag: string): Row[] => {
   const of = (length: string) => replaced({ [flag]: length });
   return [
