@@ -191,12 +191,12 @@ export const decodeTakesWhatPrefillTakes = pairRule({
 export const sameTokens = pairRule({
   code: 'TND-016',
   severity: 'warning',
-  title: 'Both roles turn a prompt into the same tokens',
-  because: 'decode looks up KV by its own tokens',
+  title: 'Both roles turn a prompt into the same tokens and have the same parsers',
+  because: 'decode looks up KV by its own tokens, and a request with tools is refused where no parser for them is set',
   source: 'pd-protocols C-16',
   *check(pair) {
     yield* differing(pair, ['tokenizer-mode'], 'auto');
-    yield* differing(pair, ['chat-template', 'tokenizer'], undefined);
+    yield* differing(pair, ['chat-template', 'tokenizer', 'tool-call-parser', 'reasoning-parser'], undefined);
   },
 });
 

@@ -178,7 +178,10 @@ boundaries('TND-016', 'gpu', [
   ...flagRows('tokenizer-mode', 'slow', 'mistral', 'auto'),
   ...flagRows('chat-template', '/a', '/b'),
   ...flagRows('tokenizer', 'a', 'b'),
+  ...flagRows('tool-call-parser', 'hermes', 'llama3_json'),
+  ...flagRows('reasoning-parser', 'deepseek_r1', 'qwen3'),
 ]);
+boundaries('TND-016', 'sglang', [...flagRows('tool-call-parser', 'qwen25', 'llama3')]);
 
 const seed = (value: string) => env({ PYTHONHASHSEED: value });
 const seedAt = `${engine.decode}.env["PYTHONHASHSEED"]`;
