@@ -1,4 +1,5 @@
 import { asText } from '../../base/json.js';
+import { listAt, objectAt, textAt } from '../reading/shape.js';
 import { finding } from './finding.js';
 import {
   envPath,
@@ -11,7 +12,7 @@ import {
   literalOf,
   numberOf,
 } from './reads.js';
-import { type Pair, pairRule } from './subject.js';
+import { type EngineRole, type Pair, pairRule } from './subject.js';
 
 /** Rules of the form "prefill and decode say the same": one flag, value or variable on both sides. */
 
@@ -233,8 +234,42 @@ export const sameCacheKeys = pairRule({
   *check(pair) {
     yield* differing(pair, ['prefix-caching-hash-algo'], undefined);
     yield* differingEnv(pair, ['LMCACHE_CHUNK_SIZE', 'LMCACHE_PRE_CACHING_HASH_ALGORITHM']);
+    yield* differingPool(pair);
   },
 });
+
+/** What the pool beside or instead of a transfer is kept in; mooncake unless it is said. Undefined without a pool. */
+function poolOf({ connector }: EngineRole): string | undefined {
+  const names = (connector?.parts ?? []).flatMap(({ hashKeyed, connectors }) => (hashKeyed ? connectors : []));
+  const inner = listAt(objectAt(connector?.config, 'kv_connector_extra_config'), 'connectors');
+  const pool = (inner.length > 0 ? inner : [connector?.config]).find((one) =>
+    names.includes(textAt(one, 'kv_connector') ?? ''),
+  );
+  return pool === undefined
+    ? undefined
+    : (textAt(objectAt(pool, 'kv_connector_extra_config'), 'backend') ?? 'mooncake');
+}
+
+const poolAddresses = ['MOONCAKE_MASTER', 'LMCACHE_REMOTE_URL'];
+
+function* differingPool({ prefill, decode }: Pair) {
+  const [p, d] = [poolOf(prefill), poolOf(decode)];
+  if (p === undefined || d === undefined) return;
+  if (p !== d) {
+    const place = { saw: `backend ${d}`, want: `${p}, as on prefill`, fix: 'give both roles the same "backend"' };
+    yield finding(decode.connector?.path ?? decode.containerPath, place);
+  }
+  // Where only one side has the variable, the other may be told its pool by a file.
+  for (const name of poolAddresses) {
+    const [pa, da] = [literalOf(prefill, name), literalOf(decode, name)];
+    if (pa === undefined || da === undefined || pa === da) continue;
+    yield finding(envPath(decode, name), {
+      saw: da,
+      want: `${pa}, as on prefill`,
+      fix: `give both roles the same ${name}`,
+    });
+  }
+}
 
 const transportEnv = [
   'UCX_TLS',

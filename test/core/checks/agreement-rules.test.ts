@@ -239,6 +239,43 @@ boundaries('TND-042', 'gpu', [
   ],
 ]);
 
+const pool = (backend?: string) => (r: RoleDraft) =>
+  Object.assign(r, {
+    config: { kv_connector: 'AscendStoreConnector', kv_role: r.config?.['kv_role'] },
+    extra: backend === undefined ? {} : { backend },
+  });
+const besidePool = (backend: string) => (r: RoleDraft) => {
+  const store = { kv_connector: 'AscendStoreConnector', kv_connector_extra_config: { backend } };
+  r.extra = { connectors: [{ ...r.config, kv_connector_extra_config: r.extra }, store] };
+  r.config = { kv_connector: 'MultiConnector', kv_role: r.config?.['kv_role'] };
+};
+const master = (address: string) => env({ MOONCAKE_MASTER: address });
+boundaries('TND-042', 'npu', [
+  ['one pool', [both(pool('memcache'))]],
+  ['one pool, once by default', [prefill(pool('mooncake')), decode(pool())]],
+  [
+    'two pools',
+    [prefill(pool('mooncake')), decode(pool('memcache'))],
+    { path: flagAt, saw: 'backend memcache', want: 'mooncake, as on prefill', severity: 'warning' },
+  ],
+  ['two pools, once by default', [prefill(pool('yuanrong')), decode(pool())], { saw: 'backend mooncake' }],
+  [
+    'two pools beside the transfer',
+    [prefill(besidePool('mooncake')), decode(besidePool('yuanrong'))],
+    { path: flagAt, saw: 'backend yuanrong', want: 'mooncake, as on prefill' },
+  ],
+  ['one pool beside the transfer', [both(besidePool('yuanrong'))]],
+  ['a pool on decode alone', [decode(besidePool('yuanrong'))]],
+  ['one master', [both(pool()), both(master('a:50088'))]],
+  [
+    'two masters',
+    [both(pool()), prefill(master('a:50088')), decode(master('b:50088'))],
+    { path: `${engine.decode}.env["MOONCAKE_MASTER"]`, saw: 'b:50088', want: 'a:50088, as on prefill' },
+  ],
+  ['a master on prefill alone', [both(pool()), prefill(master('a:50088'))]],
+  ['two masters of nothing', [prefill(master('a:50088')), decode(master('b:50088'))]],
+]);
+
 const transport = [
   'UCX_TLS',
   'UCX_NET_DEVICES',
