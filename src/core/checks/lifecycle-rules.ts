@@ -1,14 +1,24 @@
 import type { Probe } from '../../api/kube.js';
 import { finding } from './finding.js';
-import { configOf, extraOf, flagPath, integerOf, isNixl, isSglang, literalOf, numberOf } from './reads.js';
+import { configOf, extraOf, flagOf, flagPath, integerOf, isNixl, isSglang, literalOf, numberOf } from './reads.js';
 import { type EngineRole, engineRule, servingRule } from './subject.js';
 
-/** Seconds that loading may take: by the number of parameters in the model's name, 600 when it names none. */
-export function loadBudget({ engine }: EngineRole): number {
+/** Seconds that loading may take by the number of parameters in the model's name, 600 when it names none. */
+function sizeBudget({ engine }: EngineRole): number {
   const sizes = `${engine.model ?? ''} ${engine.servedNames.join(' ')}`.matchAll(/(?<![\d.a-z])(\d+(?:\.\d+)?)b\b/gi);
   const billions = Math.max(0, ...[...sizes].map(([, size]) => Number(size)));
   if (billions >= 200) return 3600;
   return billions >= 30 ? 1800 : 600;
+}
+
+const graphSeconds = 1800;
+const withoutGraphs = ['enforce-eager', 'disable-cuda-graph'] as const;
+
+/** Seconds that loading may take; an NPU compiles its graphs after the weights are there, whatever the model. */
+export function loadBudget(engine: EngineRole): number {
+  const compiles =
+    engine.devices.profile?.vendor === 'huawei' && withoutGraphs.every((flag) => flagOf(engine, flag) === undefined);
+  return Math.max(sizeBudget(engine), compiles ? graphSeconds : 0);
 }
 
 const budgetOf = ({ initialDelaySeconds = 0, periodSeconds = 10, failureThreshold = 3 }: Probe): number =>

@@ -42,6 +42,20 @@ boundaries('TND-062', 'gpu', [
   ],
 ]);
 
+const eager = (flag: string) => both(replaced({ [flag]: true }));
+boundaries('TND-062', 'npu', [
+  ['an NPU compiles graphs', [live(minutes(29))], { saw: /^1740 s/, want: '1800 s', fix: /failureThreshold 180$/ }],
+  ['long enough for graphs', [live(minutes(30))]],
+  ['an NPU without graphs', [eager('enforce-eager'), live(minutes(10))]],
+  [
+    'an NPU without graphs, not long enough for the weights',
+    [eager('enforce-eager'), live(minutes(9))],
+    { want: '600 s' },
+  ],
+  ['an NPU without the graphs of SGLang', [eager('disable-cuda-graph'), live(minutes(10))]],
+  ['more than graphs', [model('a/x-200B'), live(minutes(30))], { want: '3600 s' }],
+]);
+
 boundaries('TND-063', 'gpu', [
   ['no startup probe', [decode(probing({ startupProbe: undefined }))]],
   ['just long enough', [start(minutes(10))]],
