@@ -10,6 +10,7 @@ import { linkRules, nothingSelected } from './link-rules.js';
 import * as need from './need-rules.js';
 import * as note from './note-rules.js';
 import * as platform from './platform-rules.js';
+import * as port from './port-rules.js';
 import * as protocol from './protocol-rules.js';
 import * as rollout from './rollout-rules.js';
 import type { RouteSubject } from './route-rules.js';
@@ -61,6 +62,7 @@ export const servingRules = rulesIn<ServingSubject>(
   device,
   worker,
   identity,
+  port,
   storage,
   platform,
   need,

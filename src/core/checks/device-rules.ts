@@ -188,7 +188,7 @@ export const sglangParallelism = pairRule({
 });
 
 /** What a node of the selected type hands out; undefined when the pod selects none that is known. */
-function countsOfNode(
+export function countsOfNode(
   profile: AcceleratorProfile | undefined,
   selector: Readonly<Record<string, string>> = {},
 ): readonly number[] | undefined {

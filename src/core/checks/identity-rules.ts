@@ -14,7 +14,6 @@ import {
   isNixl,
   literalOf,
   loopbackOrAny,
-  numberOf,
 } from './reads.js';
 import { type EngineRole, engineRule, instancesOf, pairRule } from './subject.js';
 
@@ -88,59 +87,6 @@ export const portAvoidsTransport = engineRule({
       },
       engine.spec.hostNetwork === true ? 'error' : 'warning',
     );
-  },
-});
-
-export const hostPortsAreShared = engineRule({
-  code: 'TND-027',
-  severity: 'error',
-  title: 'Pods on the host network cannot meet on one node',
-  because: 'two engines on one node want the same ports, and the second one does not start',
-  source: 'pd-protocols C-27',
-  *check(engine, subject) {
-    const { spec, container } = engine;
-    const total = subject.engines.reduce((sum, other) => sum + instancesOf(other, subject), 0);
-    if (spec.hostNetwork !== true || total < 2) return;
-    // The scheduler itself keeps declared ports of host-network pods apart, and a pod that fills a node is alone there.
-    const declared = (container.ports ?? []).some(({ containerPort }) => containerPort === engine.engine.port);
-    if (declared || engine.devices.count >= 8 || hasRequiredAntiAffinity(engine)) return;
-    yield finding(`${engine.containerPath}.ports`, {
-      saw: `hostNetwork without port ${engine.engine.port} declared`,
-      want: 'ports that the scheduler knows of, or required podAntiAffinity',
-      fix: `declare containerPort ${engine.engine.port}, or remove hostNetwork`,
-    });
-  },
-});
-
-function hasRequiredAntiAffinity({ spec }: EngineRole): boolean {
-  const anti = spec.affinity?.['podAntiAffinity'] as Record<string, unknown> | undefined;
-  const required = anti?.['requiredDuringSchedulingIgnoredDuringExecution'];
-  return Array.isArray(required) && required.length > 0;
-}
-
-export const portsDiffer = engineRule({
-  code: 'TND-028',
-  severity: 'warning',
-  title: 'The ports of one pod differ from each other',
-  because: 'the second one to bind fails',
-  source: 'pd-protocols C-28',
-  *check(engine) {
-    const side = Number(literalOf(engine, 'VLLM_NIXL_SIDE_CHANNEL_PORT'));
-    const kvPort = integerOf(configOf(engine, 'kv_port'));
-    const claims: readonly (readonly [string, number | undefined, number])[] = [
-      ['the API port', engine.engine.port, 1],
-      ['--data-parallel-rpc-port', numberOf(engine, 'data-parallel-rpc-port'), 1],
-      ['--master-port', numberOf(engine, 'master-port'), 1],
-      ['kv_port', isAscendMooncake(engine) ? kvPort : undefined, engine.engine.ranksPerPod],
-      ['VLLM_NIXL_SIDE_CHANNEL_PORT', isNixl(engine) && side > 0 ? side : undefined, 1],
-    ];
-    for (const [i, [name, port, count]] of claims.entries()) {
-      if (port === undefined) continue;
-      const other = claims.slice(0, i).find(([, p, n]) => p !== undefined && p < port + count && port < p + n);
-      if (!other) continue;
-      const fix = `choose another port for ${name}`;
-      yield finding(engine.containerPath, { saw: `${name} ${port}`, want: `a port that is not ${other[0]}`, fix });
-    }
   },
 });
 

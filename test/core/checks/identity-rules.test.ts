@@ -96,6 +96,63 @@ boundaries('TND-027', 'gpu', [
   ['no group at all', [decode(onHost), spec({ replicas: 0 })]],
 ]);
 
+const elsewhere = decode(replaced({ port: '8100' }));
+const declared = [
+  both(onHost),
+  prefill(declaring(8000)),
+  decode((r) => Object.assign(r.container, { ports: [{ containerPort: 8100 }] })),
+];
+const sideChannel = (port: string) => env({ VLLM_NIXL_SIDE_CHANNEL_PORT: port });
+boundaries('TND-027', 'gpu', [
+  ['API ports of their own, and nothing else', [elsewhere, ...declared]],
+  [
+    'one side channel for both roles',
+    [elsewhere, ...declared, both(sideChannel('5600'))],
+    {
+      path: `${engine.decode}.ports`,
+      saw: 'VLLM_NIXL_SIDE_CHANNEL_PORT 5600 on the host network',
+      want: /^a port that the role prefill does not use/,
+      severity: 'error',
+    },
+  ],
+  ['side channels of their own', [elsewhere, ...declared, prefill(sideChannel('5600')), decode(sideChannel('5601'))]],
+  [
+    'one side channel that both declare',
+    [
+      elsewhere,
+      both(onHost),
+      both(sideChannel('5600')),
+      prefill(declaring(8000)),
+      both((r) =>
+        Object.assign(r.container, { ports: [8000, 8100, 5600].map((containerPort) => ({ containerPort })) }),
+      ),
+    ],
+  ],
+  [
+    'one of them on the pod network',
+    [elsewhere, ...declared, both(sideChannel('5600')), prefill((r) => Object.assign(r.pod, { hostNetwork: false }))],
+  ],
+  ['one of them alone on its node', [elsewhere, ...declared, both(sideChannel('5600')), prefill(apart([{}]))]],
+  [
+    'both on one API port, which the scheduler keeps apart',
+    [both(onHost), both(declaring(8000)), both(sideChannel('5600'))],
+  ],
+]);
+const ofNodes = (type: string) => decode((r) => Object.assign(r.pod, { nodeSelector: { 'accelerator-type': type } }));
+const dies = (count: string) => decode(limits({ 'huawei.com/Ascend910': count }));
+boundaries('TND-027', 'npu', [
+  [
+    '8 NPUs, where nodes have 8 or 16',
+    [decode(onHost), decode(limits({ 'huawei.com/ascend-1980': '8' }))],
+    { severity: 'warning' },
+  ],
+  ['16 NPUs', [decode(onHost), decode(limits({ 'huawei.com/ascend-1980': '16' }))]],
+  ['7 NPUs', [decode(onHost), decode(limits({ 'huawei.com/ascend-1980': '7' }))], { severity: 'error' }],
+  ['8 dies of a node of 16', [decode(onHost), dies('8'), ofNodes('module-a3-16')], { severity: 'error' }],
+  ['16 dies of a node of 16', [decode(onHost), dies('16'), ofNodes('module-a3-16')]],
+  ['4 of a node of 4', [decode(onHost), dies('4'), ofNodes('half')]],
+]);
+
 const side = (port: string) => env({ VLLM_NIXL_SIDE_CHANNEL_PORT: port });
 boundaries('TND-028', 'gpu', [
   ['nothing but the API port', []],
