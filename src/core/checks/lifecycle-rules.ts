@@ -1,14 +1,27 @@
 import type { Probe } from '../../api/kube.js';
 import { finding } from './finding.js';
-import { configOf, extraOf, flagOf, flagPath, integerOf, isNixl, isSglang, literalOf, numberOf } from './reads.js';
+import {
+  configOf,
+  extraOf,
+  flagOf,
+  flagPath,
+  integerOf,
+  isAtLeast,
+  isNixl,
+  isSglang,
+  literalOf,
+  numberOf,
+} from './reads.js';
 import { type EngineRole, engineRule, servingRule } from './subject.js';
+
+const smallest = 600;
 
 /** Seconds that loading may take by the number of parameters in the model's name, 600 when it names none. */
 function sizeBudget({ engine }: EngineRole): number {
   const sizes = `${engine.model ?? ''} ${engine.servedNames.join(' ')}`.matchAll(/(?<![\d.a-z])(\d+(?:\.\d+)?)b\b/gi);
   const billions = Math.max(0, ...[...sizes].map(([, size]) => Number(size)));
   if (billions >= 200) return 3600;
-  return billions >= 30 ? 1800 : 600;
+  return billions >= 30 ? 1800 : smallest;
 }
 
 const graphSeconds = 1800;
@@ -122,6 +135,50 @@ export const graceCoversShutdown = engineRule({
       saw: grace,
       want: `${needs} or more: ${slept} preStop, ${shutdown} shutdown, 15 to spare`,
       fix: `set terminationGracePeriodSeconds to ${needs}`,
+    });
+  },
+});
+
+/** Seconds that KV waits for decode: as written, or what versions with a lease take; undefined where there is none. */
+function leaseOf(engine: EngineRole): number | undefined {
+  const written = integerOf(extraOf(engine, 'kv_lease_duration'));
+  return written ?? (isAtLeast(engine.engine.version, 0, 22) === true ? 30 : undefined);
+}
+
+export const preStopCoversLease = engineRule({
+  code: 'TND-124',
+  severity: 'warning',
+  title: 'Prefill stays until its last KV is fetched (NIXL)',
+  because:
+    'KV of requests that decode has not fetched yet ends with the engine, and the engine itself does not wait for it',
+  source: 'pd-protocols C-68, A.1.2',
+  *check(engine) {
+    const [slept, lease] = [preStopSeconds(engine), leaseOf(engine)];
+    // Without a sleep of its own the pod gets the hook that waits until all KV is fetched.
+    if (!isNixl(engine) || engine.side !== 'prefill' || slept === 0 || lease === undefined || slept >= lease) return;
+    yield finding(`${engine.containerPath}.lifecycle.preStop`, {
+      saw: `${slept} s of sleep`,
+      want: `${lease} s, as long as KV waits for decode`,
+      fix: `sleep ${lease} s and raise terminationGracePeriodSeconds as much, or remove preStop and Tandem adds one`,
+    });
+  },
+});
+
+export const restartTakesLongEnough = servingRule({
+  code: 'TND-125',
+  severity: 'warning',
+  title: 'An engine that is started again has time to load a large model',
+  because: 'its pod is deleted when the grace is over, in the middle of loading, and all of it begins anew',
+  source: 'pd-protocols C-63; kthena-workload 3.4',
+  *check({ serving, engines }) {
+    const grace = serving.spec.template.restartGracePeriodSeconds ?? 0;
+    const needs = Math.max(0, ...engines.filter(({ engine }) => engine.reading !== 'opaque').map(sizeBudget));
+    // A model whose name tells no size may well be there within any grace.
+    if (grace <= 0 || grace >= needs || needs <= smallest) return;
+    yield finding('spec.template.restartGracePeriodSeconds', {
+      saw: grace,
+      want: `${needs}, or 0`,
+      fix: `set it to ${needs}, or to 0, which replaces a broken pod at once`,
     });
   },
 });

@@ -236,6 +236,18 @@ export const failing: readonly Case[] = [
     decode(limits({ 'nvidia.com/gpu': '2' })),
     decode(staffed({ resources: { limits: { 'nvidia.com/gpu': '1' } } })),
   ],
+  [
+    'TND-124',
+    'gpu',
+    prefill((r) => Object.assign(r.extra, { kv_lease_duration: 60 })),
+    prefill(probing({ lifecycle: { preStop: { sleep: { seconds: 5 } } } })),
+  ],
+  [
+    'TND-125',
+    'gpu',
+    both(replaced({ model: 'Qwen/Qwen3-32B' })),
+    (d) => Object.assign(d.template, { restartGracePeriodSeconds: 60 }),
+  ],
   ['TND-121', 'gpu', decode((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
   ['TND-119', 'gpu', decode((r) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined }))],
   ['TND-201', 'server', selecting({ matchLabels: {} })],

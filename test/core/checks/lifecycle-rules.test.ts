@@ -143,6 +143,43 @@ boundaries('TND-068', 'gpu', [
   ['both a second over it', [shutdown('10'), stop({ sleep: { seconds: 10 } }, 34)], { saw: 34 }],
 ]);
 
+const leasing = (seconds: number) => prefill((r) => Object.assign(r.extra, { kv_lease_duration: seconds }));
+const pausing = (seconds: number) => prefill(probing({ lifecycle: { preStop: { sleep: { seconds } } } }));
+const version = (tag: string) => both((r) => Object.assign(r, { image: `vllm/vllm-openai:${tag}` }));
+boundaries('TND-124', 'gpu', [
+  ['no preStop', [leasing(60)]],
+  ['as long as the lease', [leasing(60), pausing(60)]],
+  [
+    'a second shorter',
+    [leasing(60), pausing(59)],
+    { path: `${engine.prefill}.lifecycle.preStop`, saw: '59 s of sleep', want: /^60 s/, severity: 'warning' },
+  ],
+  ['the lease of new versions', [version('v0.22.0'), pausing(29)], { want: /^30 s/ }],
+  ['just as long', [version('v0.22.0'), pausing(30)]],
+  ['versions without a lease', [version('v0.21.0'), pausing(1)]],
+  ['a version that is not known', [version('latest'), pausing(1)]],
+  ['decode', [both((r) => Object.assign(r.extra, { kv_lease_duration: 60 })), stop({ sleep: { seconds: 1 } })]],
+  ['another connector', [connector('MooncakeConnector'), leasing(60), pausing(1)]],
+]);
+
+const restarting =
+  (restartGracePeriodSeconds: number): Edit =>
+  (d) =>
+    Object.assign(d.template, { restartGracePeriodSeconds });
+boundaries('TND-125', 'gpu', [
+  ['a small model', [restarting(1)]],
+  ['at once', [model('a/x-30B'), restarting(0)]],
+  ['nothing said', [model('a/x-30B')]],
+  [
+    'a second too short',
+    [model('a/x-30B'), restarting(1799)],
+    { path: 'spec.template.restartGracePeriodSeconds', saw: 1799, want: '1800, or 0', severity: 'warning' },
+  ],
+  ['just long enough', [model('a/x-30B'), restarting(1800)]],
+  ['a larger model', [model('a/x-200B'), restarting(1800)], { want: '3600, or 0' }],
+]);
+boundaries('TND-125', 'npu', [['graphs alone', [restarting(60)]]]);
+
 const gang =
   (minRoleReplicas: object): Edit =>
   (d) =>
