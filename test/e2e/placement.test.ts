@@ -1,7 +1,9 @@
 /** Groups land in one leaf because the scheduler asks the extender: the same servings with and without it. */
 import t, { type Test } from 'tap';
 import { stringify } from 'yaml';
+import type { Node } from '../../src/api/kube.js';
 import { labels } from '../../src/api/names.js';
+import { nodes } from '../../src/kube/resources.js';
 import { locateControlPlane } from '../control-plane/locate.js';
 import { type Backend, lacking, openCluster } from './cluster.js';
 import { podsOf, untilAvailable } from './scenario.js';
@@ -32,25 +34,34 @@ for (const backend of ['lab', 'real'] as const) {
     { skip: missing ?? false, timeout: 300_000 },
     async (t) => {
       await t.test('with the extender every group lies in one leaf', async (t) => {
-        t.equal(await groupsInOneLeaf(t, backend, true), groups);
+        const leaves = await leavesOfGroups(t, backend, true);
+        t.strictSame(
+          leaves.map((seen) => seen.length),
+          Array(groups).fill(1),
+          JSON.stringify(leaves),
+        );
       });
       await t.test('without it some group is scattered, although every leaf has room', async (t) => {
-        t.ok((await groupsInOneLeaf(t, backend, false)) < groups);
+        const leaves = await leavesOfGroups(t, backend, false);
+        t.ok(leaves.length === groups && leaves.some((seen) => seen.length > 1), JSON.stringify(leaves));
       });
     },
   );
 }
 
-async function groupsInOneLeaf(t: Test, backend: Backend, useExtender: boolean): Promise<number> {
+/** The leaves that the nodes of each group's pods lie in. */
+async function leavesOfGroups(t: Test, backend: Backend, useExtender: boolean): Promise<readonly string[][]> {
   const cluster = await openCluster(backend, { useExtender });
   t.teardown(() => cluster.stop());
   const { code, stderr } = await cluster.kubectl('apply -f -', stringify(serving));
   t.equal(code, 0, stderr);
   await untilAvailable(cluster, 'default', 'spread');
+  const { items } = await cluster.lab.client.list<Node>(nodes, {});
+  const leafOf = new Map(items.map(({ metadata }) => [metadata.name, metadata.labels?.['topology.tandem.dev/leaf']]));
   const leaves = new Map<string, Set<string>>();
-  for (const { metadata } of await podsOf(cluster, 'default', 'spread')) {
+  for (const { metadata, spec } of await podsOf(cluster, 'default', 'spread')) {
     const group = metadata.labels?.[labels.groupName] ?? '';
-    leaves.set(group, (leaves.get(group) ?? new Set()).add(metadata.labels?.['topology.tandem.dev/leaf'] ?? 'unknown'));
+    leaves.set(group, (leaves.get(group) ?? new Set()).add(leafOf.get(spec.nodeName) ?? 'unknown'));
   }
-  return [...leaves.values()].filter((seen) => seen.size === 1 && !seen.has('unknown')).length;
+  return [...leaves.values()].map((seen) => [...seen]);
 }
