@@ -68,7 +68,7 @@ export function parseRequestHead(text: string): RequestHead {
     fields,
     framing: framingOf(seen, isLatest),
     expectsContinue: expectsContinue(seen.expect),
-    keepAlive: staysOpen(names, isLatest),
+    keepAlive: staysOpen(names, isLatest, seen.connection ?? ''),
     hopNames: names,
     readsChunks: isLatest,
   };
@@ -170,10 +170,13 @@ export function expectsContinue(expect: string | undefined): boolean {
   throw routerErrors('bad-expectation', { expect: expect.slice(0, 100) });
 }
 
+/** With spaces around it at most: a tab hides the word from other parsers, and to close is safe for whoever is understood wrongly. */
+const saysKeepAlive = /(?:^|,) *keep-alive *(?:,|$)/i;
+
 /** The latest version keeps a connection unless it says otherwise, the one before only when it says so. */
-function staysOpen(names: ReadonlySet<string> | undefined, isLatest: boolean): boolean {
+function staysOpen(names: ReadonlySet<string> | undefined, isLatest: boolean, connection: string): boolean {
   if (names === undefined) return isLatest;
-  return !names.has('close') && (isLatest || names.has('keep-alive'));
+  return !names.has('close') && (isLatest || saysKeepAlive.test(connection));
 }
 
 /** The first value of a header, by its name in lower case. */

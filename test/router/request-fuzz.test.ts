@@ -320,6 +320,9 @@ const conversation = fc.oneof(
 );
 
 const run = fuzzing(77_120_466, 10_000);
+/** Found by a run of a million: a tab beside the word hides it from Node's parser. */
+const tabBesideKeepAlive =
+  'PUT /a HTTP/1.0\r\nHost: router\r\nConnection: keep-alive\t, X-A\r\nContent-Length: 2\r\n\r\n{}GET /b';
 
 t.test('a request is read as Node reads it, or refused', async (t) => {
   let alike = 0;
@@ -334,7 +337,7 @@ t.test('a request is read as Node reads it, or refused', async (t) => {
       const fault = faultOf(sent, node, us);
       if (fault !== undefined) throw new Error(fault);
     }),
-    run,
+    { ...run, examples: [[tabBesideKeepAlive, [], []]] },
   );
   t.ok(alike > run.numRuns / 20 && refused > run.numRuns / 20, `${alike} read alike, ${refused} refused`);
   t.comment(`seed ${run.seed}: ${alike} read alike, ${refused} refused`);
