@@ -3,7 +3,7 @@ import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
 import { joined, mostJoined } from './http/joined.js';
-import type { Sent } from './http/outbox.js';
+import type { Sent } from './http/pending-writes.js';
 import type { SplicedBody } from './spliced-body.js';
 import type { Trace, Tracing } from './trace.js';
 

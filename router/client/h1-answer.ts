@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Framing } from '../engine/response-head.js';
 import { joined, mostJoined } from '../http/joined.js';
-import { type Message, outbox, type Sent } from '../http/outbox.js';
+import { type Message, pendingWrites, type Sent } from '../http/pending-writes.js';
 import { statusLine } from './answer-text.js';
 import type { Carrier, CarrierListener } from './carrier.js';
 import type { RequestHead } from './request-head.js';
@@ -84,7 +84,7 @@ export class H1Answer implements Carrier {
     const size = body === undefined ? '' : `content-length: ${body.length}\r\n`;
     const head = `${statusLine(status)}${headers}${this.#connection.ofConnection(false)}${size}\r\n`;
     if (body === undefined || this.#connection.head.method === 'HEAD') this.#put(head);
-    else outbox.put(this.#socket, new WholeAnswer(head, body));
+    else pendingWrites.put(this.#socket, new WholeAnswer(head, body));
     this.#answered();
   }
 
@@ -127,12 +127,12 @@ export class H1Answer implements Carrier {
   }
 
   cut(): void {
-    outbox.flush();
+    pendingWrites.flush();
     this.#connection.destroy();
   }
 
   #put(payload: string | Buffer): boolean {
-    return outbox.put(this.#socket, payload);
+    return pendingWrites.put(this.#socket, payload);
   }
 
   #answered(): void {

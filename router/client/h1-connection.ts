@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { TandemError } from '../../src/base/errors.js';
-import { outbox } from '../http/outbox.js';
+import { pendingWrites } from '../http/pending-writes.js';
 import type { Placed } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
 import { lastAnswer } from './answer-text.js';
@@ -285,7 +285,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
 
   /** The last answer, with what was wrong. */
   #explain(error: TandemError): void {
-    outbox.put(this.#socket, lastAnswer(error));
+    pendingWrites.put(this.#socket, lastAnswer(error));
     this.#close();
   }
 
@@ -296,7 +296,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.#since = performance.now();
     this.#ahead = none;
     this.#socket.resume();
-    outbox.flush();
+    pendingWrites.flush();
     this.#socket.end(() => {
       this.#since = performance.now();
     });

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { ChunkedReader, type EmitChunk } from '../http/chunked-reader.js';
-import { outbox, type Sent } from '../http/outbox.js';
+import { pendingWrites, type Sent } from '../http/pending-writes.js';
 import { ProtocolError } from '../http/protocol-error.js';
 import type { EngineRequest, Exchange } from './exchange.js';
 import { type CallFault, type CallStage, EngineFailure } from './failure.js';
@@ -57,7 +57,7 @@ export class EngineConnection {
     this.heard = false;
     this.#interims = 0;
     this.#timer.start(request.deadlines.head);
-    outbox.put(this.socket, request, onSent);
+    pendingWrites.put(this.socket, request, onSent);
   }
 
   /** Closes at once: to an engine this is the one way to say that nobody waits for the answer. */

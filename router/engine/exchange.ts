@@ -1,4 +1,4 @@
-import type { Message } from '../http/outbox.js';
+import type { Message } from '../http/pending-writes.js';
 import type { EngineFailure } from './failure.js';
 import type { ResponseHead } from './response-head.js';
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Sent } from './outbox.js';
+import type { Sent } from './pending-writes.js';
 
 const room = 32 * 1024;
 /** Where a body begins; its head is put right before it once its length is known. */

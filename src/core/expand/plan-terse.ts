@@ -5,7 +5,7 @@ import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
 import type { PodReading, RoleReading } from '../reading/types.js';
 import { annotationPath, annotationsOf, type Choice, chooseProfiles } from './choose-profiles.js';
-import { podsOf, ranksOf, type TerseRole } from './terse.js';
+import { podsPerInstance, ranksOf, type TerseRole } from './terse.js';
 import { readTerseSize } from './terse-size.js';
 import type { ExpandProblem, ExpandSettings } from './types.js';
 
@@ -76,7 +76,7 @@ const isBare = ({ pod }: RoleReading): boolean => isBarePod(pod);
 /** Every pod of an instance holds the same number of ranks, and whole replicas where there are several. */
 function shareProblems(terse: TerseRole): readonly ExpandProblem[] {
   const { role, size } = terse;
-  const pods = podsOf(terse);
+  const pods = podsPerInstance(terse);
   const shared = size.dataParallel > 1 ? size.dataParallel : ranksOf(terse);
   if (pods === 1 || shared % pods === 0) return [];
   const what = size.dataParallel > 1 ? 'data-parallel ranks' : 'ranks (tensor × pipeline parallel)';

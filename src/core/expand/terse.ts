@@ -27,7 +27,7 @@ export interface TerseRole extends PlannedRole {
   readonly choice: Choice;
 }
 
-export const podsOf = ({ role }: PlannedRole): number => role.workerReplicas + 1;
+export const podsPerInstance = ({ role }: PlannedRole): number => role.workerReplicas + 1;
 
 /** Devices that all pods of an instance need together. With attention inside the tensor-parallel world the ranks share it. */
 export function ranksOf({ size, choice, role }: TerseRole): number {
@@ -50,7 +50,7 @@ export function deviceCount(terse: TerseRole): number {
   const { size, choice } = terse;
   const { resource, count } = bareContainer(terse)?.devices ?? {};
   if (resource !== undefined && count !== undefined) return count;
-  const ranks = ranksOf(terse) / podsOf(terse);
+  const ranks = ranksOf(terse) / podsPerInstance(terse);
   return size.devices ?? choice.accelerator.allowedCounts?.find((count) => count >= ranks) ?? ranks;
 }
 
@@ -118,8 +118,8 @@ function isMeant({ when = {} }: TerseArgument, terse: PlannedRole, all: readonly
   const actual: Readonly<Record<keyof typeof when, string>> = {
     side: terse.side,
     place: terse.place,
-    pods: oneOrSeveral(podsOf(terse)),
-    podsAnywhere: oneOrSeveral(Math.max(...all.map(podsOf))),
+    pods: oneOrSeveral(podsPerInstance(terse)),
+    podsAnywhere: oneOrSeveral(Math.max(...all.map(podsPerInstance))),
     dataParallel: oneOrSeveral(terse.size.dataParallel),
   };
   return Object.entries(when).every(([key, wanted]) => actual[key as keyof typeof when] === wanted);
@@ -168,8 +168,8 @@ export function valuesOf(terse: PlannedRole, all: readonly PlannedRole[]): Value
     side,
     tensorParallel: size.tensorParallel,
     dataParallel: size.dataParallel,
-    pods: podsOf(terse),
-    dataParallelLocal: Math.ceil(size.dataParallel / podsOf(terse)),
+    pods: podsPerInstance(terse),
+    dataParallelLocal: Math.ceil(size.dataParallel / podsPerInstance(terse)),
     startRank: startRank(terse),
     'prefill.tensorParallel': of('prefill').tensorParallel,
     'prefill.pipelineParallel': of('prefill').pipelineParallel,
@@ -236,7 +236,7 @@ export function programOf(
   settings: ExpandSettings,
 ): { image: string; command: readonly string[] | undefined } {
   const { engine } = terse.choice;
-  const several = all.some((other) => podsOf(other) > 1) ? engine.terse.severalPods : undefined;
+  const several = all.some((other) => podsPerInstance(other) > 1) ? engine.terse.severalPods : undefined;
   const known = [settings.images[engine.name], ...specialImages(terse.choice), several?.image];
   const image = known.find((name) => name !== undefined) ?? engine.terse.image;
   if (!several && startsItself(engine, image)) return { image, command: undefined };

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setImmediate as turnEnd } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { joined } from '../../router/http/joined.js';
-import { Outbox } from '../../router/http/outbox.js';
+import { PendingWrites } from '../../router/http/pending-writes.js';
 
 /** Two ends of one connection. */
 async function pair(t: Test): Promise<{ near: Socket; far: Socket; untilGot(text: string): Promise<void> }> {
@@ -29,18 +29,18 @@ async function pair(t: Test): Promise<{ near: Socket; far: Socket; untilGot(text
 }
 
 t.test('what is put in one turn is written at its end, in the order in which it was put', async (t) => {
-  const [a, b, outbox] = [await pair(t), await pair(t), new Outbox()];
+  const [a, b, pendingWrites] = [await pair(t), await pair(t), new PendingWrites()];
   const written: string[] = [];
   const message = {
     writeTo(socket: Socket) {
       socket.write('three ');
     },
   };
-  outbox.put(a.near, 'one ', () => written.push('a1'));
-  outbox.put(b.near, 'uno ', () => written.push('b1'));
-  outbox.put(a.near, Buffer.from('two '), () => written.push('a2'));
-  outbox.put(a.near, message);
-  outbox.put(a.near, 'four');
+  pendingWrites.put(a.near, 'one ', () => written.push('a1'));
+  pendingWrites.put(b.near, 'uno ', () => written.push('b1'));
+  pendingWrites.put(a.near, Buffer.from('two '), () => written.push('a2'));
+  pendingWrites.put(a.near, message);
+  pendingWrites.put(a.near, 'four');
   t.equal(a.near.bytesWritten, 0, 'nothing before');
   await turnEnd();
   t.equal(a.near.bytesWritten, 'one two three four'.length);
@@ -49,29 +49,29 @@ t.test('what is put in one turn is written at its end, in the order in which it 
 });
 
 t.test('a flush writes at once, and what is put after it has a turn of its own', async (t) => {
-  const [{ near, untilGot }, outbox] = [await pair(t), new Outbox()];
-  outbox.put(near, 'early');
-  outbox.flush();
+  const [{ near, untilGot }, pendingWrites] = [await pair(t), new PendingWrites()];
+  pendingWrites.put(near, 'early');
+  pendingWrites.flush();
   t.equal(near.bytesWritten, 5);
-  outbox.put(near, ' late');
+  pendingWrites.put(near, ' late');
   await untilGot('early late');
 });
 
 t.test('a socket that was closed in between gets nothing, and the others get theirs', async (t) => {
-  const [a, b, outbox] = [await pair(t), await pair(t), new Outbox()];
-  outbox.put(a.near, 'lost');
-  outbox.put(b.near, 'kept');
+  const [a, b, pendingWrites] = [await pair(t), await pair(t), new PendingWrites()];
+  pendingWrites.put(a.near, 'lost');
+  pendingWrites.put(b.near, 'kept');
   a.near.destroy();
   await b.untilGot('kept');
   t.equal(a.near.bytesWritten, 0);
 });
 
 t.test('whoever puts learns that the other end is behind', async (t) => {
-  const [{ near, far }, outbox] = [await pair(t), new Outbox()];
+  const [{ near, far }, pendingWrites] = [await pair(t), new PendingWrites()];
   far.pause();
   const megabyte = 'x'.repeat(1024 * 1024);
   let puts = 1;
-  while (outbox.put(near, megabyte)) {
+  while (pendingWrites.put(near, megabyte)) {
     puts += 1;
     await turnEnd();
     if (puts > 64) break;
@@ -80,7 +80,7 @@ t.test('whoever puts learns that the other end is behind', async (t) => {
   const drained = once(near, 'drain');
   far.resume();
   await drained;
-  t.ok(outbox.put(near, 'more'));
+  t.ok(pendingWrites.put(near, 'more'));
 });
 
 t.test('a joined message that the kernel does not take at once is not overwritten by the next one', async (t) => {

@@ -13,7 +13,7 @@ export interface Message {
  * its own. Between two reads a write costs far more (docs/performance.md): whoever it is for falls asleep after each and
  * must be woken for the next, and the code of reading and that of writing push each other out of the processor's caches.
  */
-export class Outbox {
+export class PendingWrites {
   readonly #sockets: Socket[] = [];
   readonly #payloads: (string | Buffer | Message)[] = [];
   readonly #sent: Sent[] = [];
@@ -47,4 +47,4 @@ export class Outbox {
 }
 
 /** Of this thread, as its event loop is. */
-export const outbox = new Outbox();
+export const pendingWrites = new PendingWrites();
