@@ -68,7 +68,7 @@ It names an engine and a connector of its own. The connector is one more file:
 
 ${example(examples.connector)}
 An engine says how its container is known, how its flags are spelled, and what the terse form writes: copy \`engine-vllm.yaml\`, and change \`name\`, \`recognise.images\` and \`terse\`. Then add a golden
-file: \`test/core/expand/recipes.test.ts\` has one for every recipe. All fields, with their meaning, are in \`src/core/profiles/schema.ts\`.
+file: \`test/core/expand/recipes.test.ts\` has one for every recipe. All fields, with their meaning, are in \`src/core/profiles/schema\`, one file for each kind; the placeholders of texts in \`schema.ts\` beside it.
 
 ## Revisions
 

@@ -1,12 +1,12 @@
 import type { Static } from 'typebox';
 import type { DeepReadonly } from '../../api/types.js';
-import type { acceleratorSchema, connectorSchema, engineSchema, modelsSchema, networkSchema } from './schema.js';
+import type { profileSchemas } from './schema.js';
 
-export type AcceleratorProfile = DeepReadonly<Static<typeof acceleratorSchema>>;
-export type EngineProfile = DeepReadonly<Static<typeof engineSchema>>;
-export type ConnectorProfile = DeepReadonly<Static<typeof connectorSchema>>;
-export type ModelsProfile = DeepReadonly<Static<typeof modelsSchema>>;
-export type NetworkProfile = DeepReadonly<Static<typeof networkSchema>>;
+export type AcceleratorProfile = DeepReadonly<Static<typeof profileSchemas.accelerator>>;
+export type EngineProfile = DeepReadonly<Static<typeof profileSchemas.engine>>;
+export type ConnectorProfile = DeepReadonly<Static<typeof profileSchemas.connector>>;
+export type ModelsProfile = DeepReadonly<Static<typeof profileSchemas.models>>;
+export type NetworkProfile = DeepReadonly<Static<typeof profileSchemas.network>>;
 export type Profile = AcceleratorProfile | EngineProfile | ConnectorProfile | ModelsProfile | NetworkProfile;
 
 export type WantedEnv = NonNullable<AcceleratorProfile['env']>[number];
