@@ -12,7 +12,7 @@ export const listenErrors = table({
     status: 500,
     retryable: true,
     says: (m: { address: string }) =>
-      `address ${m.address} is already in use; stop the other process or choose another with --listen HOST:PORT (port 0 picks a free one)`,
+      `address ${m.address} is already in use; stop the other process or choose another with --listen HOST:PORT, that of metrics with --metrics-listen (port 0 picks a free one)`,
   },
   'cannot-listen': {
     status: 500,
