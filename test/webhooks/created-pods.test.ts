@@ -19,7 +19,8 @@ import { pods } from '../../src/kube/resources.js';
 import { loadProfiles } from '../../src/settings/profiles.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
-import { type Recipe, recipes, settingsOf, terseOf } from '../core/expand/recipe-table.js';
+import { type Recipe, settingsOf, terseOf } from '../core/expand/recipe.js';
+import { recipes } from '../core/expand/recipe-table.js';
 import { type ApiServer, eventually, needsControlPlane, sample, startAdmission, startApiServer } from './admission.js';
 
 type Stored = ModelServing & RawObject;

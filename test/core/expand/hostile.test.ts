@@ -7,7 +7,8 @@ import { reviewServing } from '../../../src/core/checks/review.js';
 import { expandServing, servingAsRun } from '../../../src/core/expand/serving.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { expanded, gpus } from './hand-written-engine.js';
-import { recipes, settingsOf, terseOf } from './recipe-table.js';
+import { settingsOf, terseOf } from './recipe.js';
+import { recipes } from './recipe-table.js';
 import { packagedProfiles, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();

@@ -9,7 +9,8 @@ import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { resolvePlace } from '../../../src/core/expand/spell.js';
 import { defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
-import { type Recipe, recipes, terseOf } from './recipe-table.js';
+import { type Recipe, terseOf } from './recipe.js';
+import { recipes } from './recipe-table.js';
 import { packagedProfiles, sampleNames, sampleServing, servingOf } from './samples.js';
 
 const profiles = packagedProfiles();

@@ -9,7 +9,8 @@ import { expandPod } from '../../../src/core/expand/pod.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { type Operation, defaultExpandSettings as settings } from '../../../src/core/expand/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
-import { type Recipe, recipes, terseOf } from './recipe-table.js';
+import { type Recipe, terseOf } from './recipe.js';
+import { recipes } from './recipe-table.js';
 import { packagedProfiles, sampleNames, sampleServing } from './samples.js';
 
 const profiles = packagedProfiles();

@@ -7,8 +7,9 @@ import { describeExpandProblem } from '../../../src/cli/expand-report.js';
 import { reviewServing } from '../../../src/core/checks/review.js';
 import { expandServing } from '../../../src/core/expand/serving.js';
 import { readServing } from '../../../src/core/reading/serving.js';
+import { type Recipe, settingsOf, terseOf } from './recipe.js';
 import { summary } from './recipe-summary.js';
-import { type Recipe, recipes, settingsOf, terseOf } from './recipe-table.js';
+import { recipes } from './recipe-table.js';
 import { packagedProfiles } from './samples.js';
 
 const profiles = packagedProfiles();
