@@ -112,6 +112,13 @@ export const tandemKeys = {
     'webhooks',
     'network card of every pod that moves KV: `RESOURCE` or `RESOURCE=COUNT`, e.g. `rdma/ib`',
   ),
+  options: key(
+    'options',
+    'ModelServing annotation',
+    'user',
+    'webhooks',
+    'options of the accelerator profile: `NAME=VALUE`, comma separated, e.g. `node-type=module-910b-8`; `NAME` alone means `on` (docs/profiles.md)',
+  ),
   profiles: key(
     'profiles',
     'ModelServing annotation',

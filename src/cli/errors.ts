@@ -24,6 +24,12 @@ export const cliErrors = table({
     says: (m: { value: string }) =>
       `--service "${m.value}" is not NAMESPACE/NAME; write for example tandem-system/tandem-webhook`,
   },
+  'bad-options': {
+    status: 400,
+    retryable: false,
+    says: (m: { value: string; want: string; fix: string }) =>
+      `--options "${m.value}" cannot be used: want ${m.want}; ${m.fix}`,
+  },
   'half-tls': {
     status: 400,
     retryable: false,

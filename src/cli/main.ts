@@ -22,6 +22,11 @@ const runtimeMounts = () =>
     '--no-runtime-mounts',
     'the container runtime of the nodes mounts no driver (no Ascend Docker Runtime): mount it from the node',
   );
+const options = () =>
+  new Option(
+    '--options <list>',
+    'options of accelerator profiles for all servings: NAME=VALUE, comma separated (docs/profiles.md)',
+  );
 const objects = (kinds: string) =>
   new Option('--objects <file>', `read ${kinds} from this YAML file instead of a cluster; re-read when it changes`);
 const file = () => new Option('-f, --filename <file...>', 'manifest, or - for standard input').makeOptionMandatory();
@@ -122,6 +127,7 @@ function addFileCommands(root: Command): void {
     .option('--explain', 'add the reason of every injected field')
     .addOption(profiles())
     .addOption(runtimeMounts())
+    .addOption(options())
     .addOption(output())
     .action(lazy(() => import('./commands/expand.js')));
   root
@@ -130,6 +136,7 @@ function addFileCommands(root: Command): void {
     .addOption(file())
     .addOption(profiles())
     .addOption(runtimeMounts())
+    .addOption(options())
     .addOption(
       new Option('-o, --output <format>', 'json for machines, sarif for code hosts').choices(['json', 'sarif']),
     )
@@ -156,6 +163,7 @@ function addWebhook(root: Command): void {
     .addOption(injectCaFrom())
     .addOption(scheduler())
     .addOption(runtimeMounts())
+    .addOption(options())
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())
@@ -227,6 +235,7 @@ function addAll(root: Command): void {
     .addOption(injectCaFrom())
     .addOption(scheduler())
     .addOption(runtimeMounts())
+    .addOption(options())
     .addOption(profiles())
     .addOption(kubeconfig())
     .addOption(config())

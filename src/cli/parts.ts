@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.js';
 import { describeError } from '../base/errors.js';
 import type { Running } from '../base/running.js';
 import type { ExpandSettings } from '../core/expand/types.js';
+import type { Profiles } from '../core/profiles/types.js';
 import type { KubeClient } from '../kube/client.js';
 import { parseAddress } from '../server/listen.js';
 import { loadLadder } from '../settings/ladder.js';
@@ -17,6 +18,7 @@ import { Metrics } from '../telemetry/metrics.js';
 import { writeLog } from '../telemetry/standard-error.js';
 import { writeWholeLines } from '../telemetry/whole-lines.js';
 import { cliErrors } from './errors.js';
+import { expandSettingsOf } from './expand-settings.js';
 import { profileHistoryInCluster } from './profile-history.js';
 import { type TlsFlags, tlsOf } from './tls-options.js';
 
@@ -36,6 +38,8 @@ export interface WebhookPartOptions extends Common {
   readonly scheduler?: string;
   /** False where the container runtime of the nodes mounts no driver. */
   readonly runtimeMounts?: boolean;
+  /** Options of accelerator profiles for all servings, as `tandem.dev/options` spells them. */
+  readonly options?: string;
   /** Folder with tls.crt, tls.key and ca.crt. */
   readonly certDir?: string;
   /** NAMESPACE/CERTIFICATE of cert-manager. */
@@ -62,7 +66,7 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
       ...(service && { service }),
       ...(url !== undefined && { url }),
       ...mountedOf(options),
-      settings: settingsOf(options),
+      settings: settingsOf(options, profiles.current()),
       logger,
       metrics: new Metrics(),
       clock: systemClock,
@@ -76,10 +80,10 @@ export async function webhookPart(options: WebhookPartOptions, signal: AbortSign
   return stoppedBy(webhook, stop);
 }
 
-function settingsOf({ scheduler, runtimeMounts }: WebhookPartOptions): Partial<ExpandSettings> {
+function settingsOf({ scheduler, ...flags }: WebhookPartOptions, profiles: Profiles): Partial<ExpandSettings> {
   return {
+    ...expandSettingsOf(flags, profiles),
     ...(scheduler !== undefined && { schedulerNames: { [volcano.schedulerName]: scheduler } }),
-    ...(runtimeMounts !== undefined && { runtimeMounts }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { isObject } from '../base/json.js';
-import type { ConnectorProfile, Profiles } from '../core/profiles/types.js';
+import type { AcceleratorProfile, ConnectorProfile, EngineProfile, Profiles } from '../core/profiles/types.js';
 
 const line = (cells: readonly string[]) =>
   `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |\n`;
@@ -80,6 +80,7 @@ tandem-system -l tandem.dev/profile-revision\`); delete those that no serving is
 ## Accelerators
 
 ${accelerators(profiles)}
+${options(profiles)}
 ## Engines
 
 ${engines(profiles)}
@@ -118,6 +119,31 @@ function accelerators({ accelerators }: Profiles): string {
       codes(connectors),
     ]),
   );
+}
+
+function options({ accelerators }: Profiles): string {
+  const rows = new Map<string, string[]>();
+  for (const { name, options = [] } of accelerators) {
+    for (const { name: option, title, values } of options) {
+      const key = JSON.stringify([option, values ? codes(values) : 'any', title]);
+      rows.set(key, [...(rows.get(key) ?? []), name]);
+    }
+  }
+  const lines = table(
+    ['option', 'values', 'says', 'accelerators'],
+    [...rows]
+      .map(([key, names]) => {
+        const [option = '', values = '', title = ''] = JSON.parse(key) as readonly string[];
+        return [code(option), values, title, codes(names)];
+      })
+      .sort(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+  );
+  return `## Options
+
+What only the people of a cluster know, an accelerator leaves open: \`tandem.dev/options: NAME=VALUE,NAME=VALUE\` on a ModelServing chooses it, \`--options\` of \`tandem webhook\`, \`all\`, \`expand\` and
+\`check\` for all servings. \`NAME\` alone means \`NAME=on\`. Without a choice nothing of it is written; a pod that has the label, variable or mount already keeps its own.
+
+${lines}`;
 }
 
 function engines({ engines }: Profiles): string {
@@ -180,7 +206,7 @@ function knownBy({ connectors, backends = [] }: ConnectorProfile): string {
 const spelled = (condition: unknown): string =>
   isObject(condition)
     ? Object.entries(condition)
-        .map(([label, values]) => `${label} ${spelled(values)}`)
+        .map(([label, values]) => `${label} ${spelled(values)}`.trimEnd())
         .join('; ')
     : [condition].flat().join(', ');
 
@@ -188,6 +214,16 @@ interface Wish {
   readonly because: string;
   readonly source?: string;
   readonly when?: Readonly<Record<string, unknown>>;
+}
+
+function metadata(profile: AcceleratorProfile | ConnectorProfile | EngineProfile) {
+  if (profile.kind !== 'accelerator') return [];
+  const { labels = [], annotations = [], nodeSelector = [] } = profile;
+  return [
+    ...labels.map((one) => ['label', one] as const),
+    ...annotations.map((one) => ['annotation', one] as const),
+    ...nodeSelector.map((one) => ['node selector', one] as const),
+  ];
 }
 
 function additions({ accelerators, engines, connectors }: Profiles): string {
@@ -204,9 +240,10 @@ function additions({ accelerators, engines, connectors }: Profiles): string {
     return [
       ...(profile.env ?? []).map((env) => row(`env ${code(`${env.name}=${env.value ?? `<${env.fieldPath}>`}`)}`, env)),
       ...('volumes' in profile ? (profile.volumes ?? []) : []).map((one) => row(`mount ${code(one.mountPath)}`, one)),
-      ...('labels' in profile ? (profile.labels ?? []) : []).map((one) =>
-        row(`label ${code(`${one.name}=${one.value}`)}`, one),
+      ...('configMaps' in profile ? (profile.configMaps ?? []) : []).map((one) =>
+        row(`mount ${code(one.mountPath)} of ConfigMap ${code(one.configMap)}`, one),
       ),
+      ...metadata(profile).map(([what, one]) => row(`${what} ${code(`${one.name}=${one.value}`)}`, one)),
       ...('capabilities' in profile ? (profile.capabilities ?? []) : []).map((one) =>
         row(`capability ${code(one.name)}`, one),
       ),

@@ -80,6 +80,13 @@ t.test('tandem expand', async (t) => {
     t.notMatch((await tandem(args)).stdout, mount);
     t.match((await tandem([...args, '--no-runtime-mounts'])).stdout, mount);
   });
+  await t.test('--options chooses what profiles leave open, for all servings', async (t) => {
+    const args = ['expand', '-f', 'config/samples/npu/modelserving.yaml', '--options'];
+    t.match((await tandem([...args, 'node-type=ascend-1980'])).stdout, 'accelerator/huawei-npu: ascend-1980');
+    const { code, stderr } = await tandem([...args, 'node-kind=ascend-1980']);
+    t.equal(code, 1);
+    t.match(stderr, /--options "node-kind=ascend-1980" cannot be used: .*; use .*node-type.* instead of "node-kind"/);
+  });
   await t.test('--explain puts the reason above what it adds', async (t) => {
     const { stdout } = await tandem(['expand', '--explain', '-f', 'config/samples/gpu/modelserving.yaml']);
     t.match(stdout, /# vllm: .*\n\s+startupProbe:/);

@@ -17,6 +17,7 @@ export interface Options extends TlsFlags {
   readonly service: string;
   readonly scheduler: string;
   readonly runtimeMounts: boolean;
+  readonly options?: string;
   readonly certDir?: string;
   readonly injectCaFrom?: string;
   readonly profiles?: string;

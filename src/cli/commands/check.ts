@@ -9,12 +9,14 @@ import { defaultExpandSettings } from '../../core/expand/types.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { exitCodeOf, findingsAsJson, findingsAsText, type ObjectFindings } from '../check-report.js';
 import { findingsAsSarif } from '../check-sarif.js';
+import { expandSettingsOf } from '../expand-settings.js';
 import { type Manifest, readManifests } from '../manifests.js';
 
 export interface Options {
   readonly filename: readonly string[];
   readonly profiles?: string;
   readonly runtimeMounts: boolean;
+  readonly options?: string;
   readonly output?: keyof typeof machines;
 }
 
@@ -22,8 +24,11 @@ const machines = { json: findingsAsJson, sarif: findingsAsSarif };
 
 export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
-  const settings = { ...defaultExpandSettings, runtimeMounts: options.runtimeMounts };
-  const checked = checkAll(manifests, { profiles: await loadProfiles(options.profiles), settings });
+  const profiles = await loadProfiles(options.profiles);
+  const checked = checkAll(manifests, {
+    profiles,
+    settings: { ...defaultExpandSettings, ...expandSettingsOf(options, profiles) },
+  });
   const report = options.output ? machines[options.output] : findingsAsText;
   process.stdout.write(report(checked));
   return exitCodeOf(checked);

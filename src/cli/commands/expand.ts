@@ -2,6 +2,7 @@ import { expandServing } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { describeExpandProblem, type Expanded, expandReport } from '../expand-report.js';
+import { expandSettingsOf } from '../expand-settings.js';
 import { readManifests } from '../manifests.js';
 import { asServing } from '../servings.js';
 
@@ -10,6 +11,7 @@ export interface Options {
   readonly explain?: boolean;
   readonly profiles?: string;
   readonly runtimeMounts: boolean;
+  readonly options?: string;
   readonly output?: 'json';
 }
 
@@ -17,7 +19,7 @@ export interface Options {
 export async function run(options: Options): Promise<number> {
   const manifests = readManifests(options.filename);
   const profiles = await loadProfiles(options.profiles);
-  const settings = { ...defaultExpandSettings, runtimeMounts: options.runtimeMounts };
+  const settings = { ...defaultExpandSettings, ...expandSettingsOf(options, profiles) };
   const expanded = manifests.map(
     (manifest): Expanded =>
       manifest.object.kind === 'ModelServing'

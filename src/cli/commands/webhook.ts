@@ -9,6 +9,7 @@ export interface Options {
   readonly service: string;
   readonly scheduler: string;
   readonly runtimeMounts: boolean;
+  readonly options?: string;
   readonly certDir?: string;
   readonly injectCaFrom?: string;
   readonly profiles?: string;

@@ -191,10 +191,25 @@ export const sglangParallelism = pairRule({
 export function countsOfNode(
   profile: AcceleratorProfile | undefined,
   selector: Readonly<Record<string, string>> = {},
+  to: 'counts' | 'alone' = 'counts',
 ): readonly number[] | undefined {
-  const { label = '', counts = {} } = profile?.allowedCountsBy ?? {};
+  const { label = '', [to]: counts = {} } = profile?.allowedCountsBy ?? {};
   const type = selector[label] ?? '';
   return Object.hasOwn(counts, type) ? counts[type] : undefined;
+}
+
+/** What a pod may ask for: more where it is a group of its own, the whole node where it is part of a logical super pod. */
+function countsFor({ devices: { profile }, spec, role }: EngineRole, serving: ModelServing) {
+  const known = countsOfNode(profile, spec.nodeSelector);
+  if (known === undefined) return { known: false, allowed: profile?.allowedCounts };
+  if (takesWholeNode(profile, role)) return { known: true, allowed: [Math.max(...known)] };
+  const more = podsOfGroup(serving) === 1 ? countsOfNode(profile, spec.nodeSelector, 'alone') : undefined;
+  return { known: true, allowed: more ? [...known, ...more].sort((a, b) => a - b) : known };
+}
+
+function takesWholeNode(profile: AcceleratorProfile | undefined, { template }: EngineRole['role']): boolean {
+  const annotation = profile?.allowedCountsBy?.wholeNodeWith;
+  return annotation !== undefined && template.metadata?.annotations?.[annotation] !== undefined;
 }
 
 const podsOfGroup = ({ spec }: ModelServing): number =>
@@ -207,18 +222,12 @@ export const countIsAllowed = engineRule({
   because: 'the pod stays Pending otherwise',
   source: 'pd-protocols C-34, B.1.1',
   reads: 'pod',
-  *check({ devices, spec }, { serving }) {
-    const { resource, profile, count } = devices;
-    const known = countsOfNode(profile, spec.nodeSelector);
-    const allowed = known ?? profile?.allowedCounts;
-    // Where one device alone is refused, it is refused to gangs: a group of one pod may have it.
-    if (allowed === undefined || allowed.includes(count) || (count === 1 && podsOfGroup(serving) === 1)) return;
+  *check(engine, { serving }) {
+    const { resource, count, path } = engine.devices;
+    const { known, allowed } = countsFor(engine, serving);
+    if (allowed === undefined || allowed.includes(count)) return;
     const fix = `set ${resource} to one of them`;
-    yield finding(
-      devices.path,
-      { saw: devices.count, want: `one of ${allowed.join(', ')}`, fix },
-      known ? 'error' : 'warning',
-    );
+    yield finding(path, { saw: count, want: `one of ${allowed.join(', ')}`, fix }, known ? 'error' : 'warning');
   },
 });
 

@@ -55,7 +55,7 @@ type Noted = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Whether a field stands in a template, by the name that the note gives it: `containers[vllm].args[--port]`. */
 function isThere(field: string, template: unknown): boolean {
-  const [first = '', ...rest] = [...field.matchAll(/\["([^"]*)"\]|\[([^\]]*)\]|\.?([A-Za-z]\w*)/g)].map(
+  const [first = '', ...rest] = [...field.matchAll(/\["([^"]*)"\]|\[([^\]]*)\]|\.?([A-Za-z][-\w]*)/g)].map(
     ([, quoted, chosen, plain]) => quoted ?? chosen ?? plain ?? '',
   );
   const root = first === 'metadata' ? template : objectAt(template, 'spec');

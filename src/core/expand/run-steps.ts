@@ -5,9 +5,9 @@ import { follow, shorten, spellPlace } from './spell.js';
 import { devices } from './steps/devices.js';
 import { environment } from './steps/environment.js';
 import { identity } from './steps/identity.js';
-import { nodeFiles, sharedMemory } from './steps/mounts.js';
+import { configMaps, nodeFiles, sharedMemory } from './steps/mounts.js';
 import { network } from './steps/network.js';
-import { gracePeriod, platformLabels, resolver } from './steps/pod-level.js';
+import { gracePeriod, nodeSelector, platformMetadata, resolver } from './steps/pod-level.js';
 import { ports } from './steps/ports.js';
 import { probes } from './steps/probes.js';
 import { capabilities } from './steps/security.js';
@@ -20,11 +20,13 @@ export const templateSteps: readonly Step[] = [
   devices,
   network,
   nodeFiles,
+  configMaps,
   sharedMemory,
   capabilities,
   ports,
   probes,
-  platformLabels,
+  nodeSelector,
+  platformMetadata,
   resolver,
   gracePeriod,
 ];

@@ -53,7 +53,7 @@ export function expandGivenServing(
 ): ExpandedServing {
   const mode = modeOf(serving);
   if (hasTooManyRoles(serving)) return { object: serving, patch: [], reasons: [], problems: [], warnings: [], mode };
-  const problems = [...modeProblems(serving), ...askedProblems(serving)];
+  const problems = [...modeProblems(serving), ...askedProblems(serving, current)];
   if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
   const { profiles, warnings } = pinnedProfiles(serving, current);
   const whole = expandRoles(mode === 'pods' ? copyJson(serving) : serving, profiles, settings);

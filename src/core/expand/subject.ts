@@ -1,4 +1,5 @@
 import type { Container } from '../../api/kube.js';
+import { volcano } from '../../api/names.js';
 import { canonicalJson, isObject } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '../profiles/types.js';
@@ -34,8 +35,44 @@ const holds: Conditions = {
     const selector = objectAt(reading.spec, 'nodeSelector');
     return Object.entries(wanted).every(([label, values]) => values.includes(textAt(selector, label) ?? ''));
   },
-  runtimeMounts: (_, { settings }) => settings.runtimeMounts === false,
+  runtimeMounts: (mounts, { settings }) => (settings.runtimeMounts !== false) === mounts,
+  schedulers: (names, subject) => names.includes(schedulerOf(subject)),
+  options: (wanted, subject) => {
+    for (const name in wanted) {
+      const value = optionOf(subject, name);
+      const allowed = wanted[name] ?? [];
+      if (value === undefined || (allowed.length > 0 && !allowed.includes(value))) return false;
+    }
+    return true;
+  },
 };
+
+/**
+ * What the serving chose for an option, else what holds for the installation. A value that this accelerator does not know
+ * was meant for another one.
+ */
+function optionOf({ reading, asked, settings }: Subject, name: string): string | undefined {
+  const value = asked.options?.get(name) ?? settings.options?.get(name);
+  if (value === undefined) return undefined;
+  const values = reading.devices.profile?.options?.find((option) => option.name === name)?.values;
+  return values === undefined || values.includes(value) ? value : undefined;
+}
+
+/** The scheduler that will place the pod: the controller fills in the serving's, and admission knows stand-ins. */
+function schedulerOf({ template, asked, settings: { schedulerNames } }: Subject): string {
+  const said = textAt(template.spec, 'schedulerName') ?? asked.scheduler ?? volcano.schedulerName;
+  return (Object.hasOwn(schedulerNames, said) ? schedulerNames[said] : undefined) ?? said;
+}
+
+/** A text of a profile with `{resource}` and `{option:NAME}` replaced by what they stand for. */
+export function filledText(text: string, subject: Subject): string {
+  if (!text.includes('{')) return text;
+  return text.replace(
+    /\{(resource|option:([-a-z0-9]+))\}/g,
+    (written, _, name: string | undefined) =>
+      (name === undefined ? subject.reading.devices.resource : optionOf(subject, name)) ?? written,
+  );
+}
 
 /** Whether a wish of a profile is meant for this pod: all conditions that are given hold. */
 export function applies(when: When | undefined, subject: Subject): boolean {

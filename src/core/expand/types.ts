@@ -50,12 +50,19 @@ export interface Subject {
   readonly asked: Asked;
 }
 
+/** Value by the name of an option. */
+export type Options = ReadonlyMap<string, string>;
+
 /** What a serving asks for that no profile can know. */
 export interface Asked {
   /** Address of the store, pool or proxy through which KV goes. */
   readonly store?: string;
   /** Network card of every pod that moves KV. */
   readonly network?: { readonly resource: string; readonly count: number };
+  /** Values of the options of accelerator profiles. */
+  readonly options?: Options;
+  /** Scheduler of the serving; Volcano when absent. */
+  readonly scheduler?: string;
 }
 
 export interface PodLike {
@@ -112,6 +119,8 @@ export interface ExpandSettings {
   readonly schedulerNames: Readonly<Record<string, string>>;
   /** False where the container runtime of the nodes mounts no driver (no Ascend Docker Runtime); true when absent. */
   readonly runtimeMounts?: boolean;
+  /** Options of accelerator profiles that hold for the whole installation; a serving's own count more. */
+  readonly options?: Options;
 }
 
 export const defaultExpandSettings: ExpandSettings = { images: {}, schedulerNames: {} };

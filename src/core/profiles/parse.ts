@@ -3,6 +3,7 @@ import { Value } from 'typebox/value';
 import { type Document, isNode, LineCounter, parseAllDocuments } from 'yaml';
 import { describeError } from '../../base/errors.js';
 import { canonicalJson, isObject } from '../../base/json.js';
+import { optionReferences } from './option-references.js';
 import { profileSchemas } from './schema.js';
 import type {
   AcceleratorProfile,
@@ -184,7 +185,10 @@ function* unknownReferences(found: readonly Located[]): Iterable<ProfileProblem>
   for (const { profile, at } of found) {
     if (profile.kind === 'accelerator' || profile.kind === 'connector')
       yield* unknown(profile.engines, ['engines'], 'engine', engines, at);
-    if (profile.kind === 'accelerator') yield* unknown(profile.connectors, ['connectors'], 'connector', connectors, at);
+    if (profile.kind === 'accelerator') {
+      yield* unknown(profile.connectors, ['connectors'], 'connector', connectors, at);
+      for (const { path, message } of optionReferences(profile)) yield at(path, message);
+    }
     if (profile.kind === 'network')
       yield* unknown(profile.give?.connectors ?? [], ['give', 'connectors'], 'connector', connectors, at);
   }

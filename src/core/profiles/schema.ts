@@ -5,7 +5,8 @@
  * `{modelPath}`, `{servedName}`, `{port}`, `{tensorParallel}`, `{dataParallel}`, `{side}`, `{kvTransferConfig}`,
  * `{prefill.tensorParallel}`, `{prefill.pipelineParallel}`, `{prefill.dataParallel}`, and the same of `{decode...}`. A text that
  * is one placeholder of a number becomes that number inside a JSON skeleton. In roles of several pods `{pods}` is their
- * number, `{dataParallelLocal}` the data-parallel ranks of one pod, `{startRank}` the first rank of a worker pod.
+ * number, `{dataParallelLocal}` the data-parallel ranks of one pod, `{startRank}` the first rank of a worker pod. In what
+ * an accelerator wants, `{resource}` is the resource that the pod asks for and `{option:NAME}` the value of an option.
  */
 import { acceleratorSchema } from './schema/accelerator.js';
 import { connectorSchema } from './schema/connector.js';

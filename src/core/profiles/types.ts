@@ -11,6 +11,8 @@ export type Profile = AcceleratorProfile | EngineProfile | ConnectorProfile | Mo
 
 export type WantedEnv = NonNullable<AcceleratorProfile['env']>[number];
 export type WantedVolume = NonNullable<AcceleratorProfile['volumes']>[number];
+export type WantedConfigMap = NonNullable<AcceleratorProfile['configMaps']>[number];
+export type WantedLabel = NonNullable<AcceleratorProfile['labels']>[number];
 export type WantedPort = NonNullable<ConnectorProfile['ports']>[number];
 export type TerseArgument = EngineProfile['terse']['args'][number];
 export type When = NonNullable<WantedEnv['when']>;

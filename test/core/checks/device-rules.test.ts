@@ -173,6 +173,39 @@ boundaries('TND-034', 'npu', [
   ['a number of the profile, on nodes that nobody knows', [decode(npus('8', 'Ascend910')), decode(onNodes('new'))]],
   ['no number of any platform', [decode(npus('17', 'Ascend910'))], { saw: 17, severity: 'warning' }],
 ]);
+const alone: Edit = ({ decode: d }) => Object.assign(d.role, { replicas: 0 });
+const ofSuperPod = (r: RoleDraft) => Object.assign(r.metadata, { annotations: { 'sp-block': '32' } });
+boundaries('TND-034', 'npu', [
+  ['one die, where the group is one pod', [alone, prefill(npus('1', 'Ascend910')), prefill(onNodes('module-a3-16'))]],
+  [
+    'three dies, where the group is one pod',
+    [alone, prefill(npus('3', 'Ascend910')), prefill(onNodes('module-a3-16'))],
+    { saw: 3, want: 'one of 1, 2, 4, 6, 8, 10, 12, 14, 16' },
+  ],
+  [
+    'a whole node of a logical super pod',
+    [decode(npus('16', 'Ascend910')), decode(onNodes('module-a3-16-super-pod')), decode(ofSuperPod)],
+  ],
+  [
+    'half a node of a logical super pod',
+    [decode(npus('8', 'Ascend910')), decode(onNodes('module-a3-16-super-pod')), decode(ofSuperPod)],
+    { saw: 8, want: 'one of 16', severity: 'error' },
+  ],
+  ['half a node that nobody knows', [decode(npus('8', 'Ascend910')), decode(ofSuperPod)]],
+  ['a whole node of A5', [decode(npus('8', 'npu')), decode(onNodes('950-SuperPod-Atlas-8'))]],
+  [
+    'half a node of A5 in a group of two',
+    [decode(npus('4', 'npu')), decode(onNodes('850-Atlas-8p-8'))],
+    { saw: 4, want: 'one of 8', severity: 'error' },
+  ],
+  ['half a node of A5 alone', [alone, prefill(npus('4', 'npu')), prefill(onNodes('850-Atlas-8p-8'))]],
+  [
+    'three of a node of A5 alone',
+    [alone, prefill(npus('3', 'npu')), prefill(onNodes('850-Atlas-8p-8'))],
+    { saw: 3, want: 'one of 1, 2, 4, 8' },
+  ],
+  ['more than an A5 node has', [decode(npus('9', 'npu'))], { saw: 9, severity: 'warning' }],
+]);
 boundaries('TND-034', 'gpu', [['GPUs are not NPUs', [decode(gpus('3')), decode(onNodes('card'))]]]);
 
 boundaries('TND-035', 'npu', [

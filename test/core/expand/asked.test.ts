@@ -114,6 +114,11 @@ t.test('nodes whose runtime mounts no driver', async (t) => {
   const paths = (own: ExpandSettings) =>
     (containerOf(expanded(npu, {}, own).object).volumeMounts ?? []).map(({ mountPath }) => mountPath);
   t.same(paths(settings), ['/etc/hccn.conf', '/dev/shm']);
+  t.same(
+    paths({ ...settings, options: new Map([['version-files', 'on']]) }),
+    ['/etc/hccn.conf', '/etc/ascend_install.info', '/usr/local/Ascend/driver/version.info', '/dev/shm'],
+    'what Ascend Docker Runtime does not mount, where the nodes have it',
+  );
   t.same(paths({ ...settings, runtimeMounts: false }), [
     '/etc/hccn.conf',
     '/usr/local/Ascend/driver',

@@ -1,6 +1,7 @@
 import type { Container, Probe } from '../../../src/api/kube.js';
 import type { ModelServing, PodTemplate } from '../../../src/api/types.js';
 import { readServing } from '../../../src/core/reading/serving.js';
+import { objectAt, textAt } from '../../../src/core/reading/shape.js';
 import { packagedProfiles } from './samples.js';
 
 const profiles = packagedProfiles();
@@ -19,6 +20,8 @@ function templateFacts(template: PodTemplate | undefined, container: Container |
   const volumes = new Map(template?.spec?.volumes?.map((volume) => [volume.name, volume]));
   const mounted = (name: string) => {
     const { hostPath, emptyDir } = volumes.get(name) ?? {};
+    const configMap = textAt(objectAt(volumes.get(name), 'configMap'), 'name');
+    if (configMap !== undefined) return `ConfigMap ${configMap}`;
     return hostPath?.path ?? (emptyDir?.medium === 'Memory' ? `memory ${emptyDir.sizeLimit}` : 'emptyDir');
   };
   return {
@@ -35,6 +38,8 @@ function templateFacts(template: PodTemplate | undefined, container: Container |
     mounts: container?.volumeMounts?.map(({ name, mountPath }) => `${mountPath} <- ${mounted(name)}`),
     capabilities: container?.securityContext?.capabilities?.add,
     labels: template?.metadata?.labels,
+    annotations: platformAnnotations(template),
+    nodeSelector: template?.spec?.nodeSelector,
     dnsPolicy: template?.spec?.dnsPolicy,
     gracePeriod: template?.spec?.terminationGracePeriodSeconds,
     probes: (['startupProbe', 'readinessProbe', 'livenessProbe'] as const).flatMap((probe) => {
@@ -43,6 +48,13 @@ function templateFacts(template: PodTemplate | undefined, container: Container |
       return asks ? [`${probe} ${asks}, ${pace(container?.[probe])}`] : [];
     }),
   };
+}
+
+/** Those that are not the terse form itself. */
+function platformAnnotations(template: PodTemplate | undefined): object | undefined {
+  const all = Object.entries(template?.metadata?.annotations ?? {});
+  const others = all.filter(([key]) => !key.startsWith('tandem.dev/'));
+  return others.length > 0 ? Object.fromEntries(others) : undefined;
 }
 
 const pace = ({ periodSeconds, timeoutSeconds, failureThreshold }: Probe = {}): string =>

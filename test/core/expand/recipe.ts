@@ -22,6 +22,8 @@ export interface Recipe {
   /** `tandem.dev/store` and `tandem.dev/network`. */
   readonly store?: string;
   readonly network?: string;
+  /** `tandem.dev/options`. */
+  readonly options?: string;
   /** The nodes have no container runtime that mounts the driver. */
   readonly plainRuntime?: true;
   /** The connector that the result reads as, where it is not the one that was asked for. */
@@ -42,7 +44,7 @@ export function terseOf(recipe: Recipe): ModelServing {
     const annotations = Object.fromEntries(said.map(([key, value]) => [`tandem.dev/${key}`, String(value)]));
     return { name, workerReplicas: pods - 1, entryTemplate: { metadata: { annotations }, ...(spec && { spec }) } };
   };
-  const { accelerator, engine, connector, store, network } = recipe;
+  const { accelerator, engine, connector, store, network, options } = recipe;
   const annotations = {
     model: 'org/model',
     accelerator,
@@ -50,6 +52,7 @@ export function terseOf(recipe: Recipe): ModelServing {
     connector,
     ...(store && { store }),
     ...(network && { network }),
+    ...(options && { options }),
   };
   return servingOf(
     JSON.stringify([role('prefill'), role('decode')]),

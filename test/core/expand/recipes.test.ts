@@ -105,13 +105,11 @@ const notWritten: Readonly<Record<string, string>> = {
   VLLM_USE_V1: 'the default of every image of the recipes (B.4)',
   VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT: '480 is the default (B.4)',
   PHYSICAL_DEVICES: 'numbers of the node, which a container does not see (B.4, C-59)',
-  ASCEND_VISIBLE_DEVICES:
-    'only with Volcano’s whole-card scheduling; the device plugin mounts the devices elsewhere (B.1.2)',
   'engine_id":"0': 'a literal id is the same in every replica (C-39)',
   'kv_port":"30000': 'inside the transport’s random ports on a node of 16 NPUs (B.4, C-26)',
-  'host-arch': 'the architecture of the nodes is not known (B.1.2)',
-  'accelerator-type': 'the model of the nodes is not known (B.1.2)',
-  RANK_TABLE_FILE: 'no connector reads one any more (B.1.3)',
+  servertype: 'tells AI processors of one chip from boards, which have no KV connector (B.1.2)',
+  'npu-core': 'a part of a device cannot take part in RDMA (B.1)',
+  'vnpu-mode': 'a part of a device cannot take part in RDMA (B.1)',
   hugepages: 'a setting of the node (B.1.4)',
   '/etc/localtime': 'the time zone of logs (B.1.4)',
   MOONCAKE_GLOBAL_SEGMENT_SIZE: 'the share of host memory is the user’s (B.5)',
@@ -193,7 +191,7 @@ function factsOf(serving: ModelServing): ReadonlySet<string> {
 
 /** The serving as a user would write it: image, command, arguments and resources, and nothing else. */
 function byHand({ metadata, spec, ...rest }: ModelServing, form: 'list' | 'script'): ModelServing {
-  const asked = ['tandem.dev/store', 'tandem.dev/network'];
+  const asked = ['tandem.dev/store', 'tandem.dev/network', 'tandem.dev/options'];
   const annotations = Object.entries(metadata.annotations ?? {}).filter(([key]) => asked.includes(key));
   const roles = spec.template.roles.map(({ entryTemplate, workerTemplate, ...role }) => ({
     ...role,

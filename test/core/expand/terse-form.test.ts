@@ -126,7 +126,7 @@ t.test('the terse form', async (t) => {
     [
       'one of several accelerators',
       { model: 'a/b', engine: 'vllm-ascend' },
-      /"tandem.dev\/accelerator"\] is absent, .*one of ascend-1980, ascend-310, ascend310p, ascend910/,
+      /"tandem.dev\/accelerator"\] is absent, .*one of ascend-1980, ascend-310, ascend-npu, ascend310p, ascend910/,
     ],
     [
       'a size that is no number',

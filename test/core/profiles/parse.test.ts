@@ -19,7 +19,7 @@ t.test('the profiles of the package', async (t) => {
   const { accelerators, engines, connectors, revision } = parsed.profiles;
   t.same(
     accelerators.map(({ name }) => name),
-    ['amd', 'ascend-1980', 'ascend-310', 'ascend310p', 'ascend910', 'nvidia'],
+    ['amd', 'ascend-1980', 'ascend-310', 'ascend-npu', 'ascend310p', 'ascend910', 'nvidia'],
   );
   t.same(
     engines.map(({ name }) => name),
@@ -52,6 +52,24 @@ t.test('the revision is that of the content', async (t) => {
 
 t.test('a wrong file is named with line and path', async (t) => {
   const edits: readonly (readonly [string, string, (content: string) => string, RegExp])[] = [
+    [
+      'a condition on an option that the profile has not',
+      'accelerator-ascend-1980.yaml',
+      (content) => content.replace('options: { node-type: [] }', 'options: { node-kind: [] }'),
+      /^accelerator-ascend-1980\.yaml:\d+: nodeSelector\[0\]\.when\.options\.node-kind: the profile has no option "node-kind"; declare it/,
+    ],
+    [
+      'a condition on a value that the option has not',
+      'accelerator-ascend910.yaml',
+      (content) => content.replace('fault-scheduling: [grace, force]', 'fault-scheduling: [grace, farce]'),
+      /^accelerator-ascend910\.yaml:\d+: labels\[4\]\.when\.options\.fault-scheduling: the option has no value "farce"; correct it/,
+    ],
+    [
+      'the value of an option that is no condition',
+      'accelerator-ascend-1980.yaml',
+      (content) => content.replace("value: '{option:node-type}'", "value: '{option:chip-name}'"),
+      /^accelerator-ascend-1980\.yaml:\d+: nodeSelector\[0\]: uses \{option:chip-name\}; add options: \{ chip-name: \[\] \} to its when/,
+    ],
     [
       'a misspelt field',
       'connector-nixl.yaml',

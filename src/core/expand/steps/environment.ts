@@ -2,7 +2,7 @@ import type { WantedEnv } from '../../profiles/types.js';
 import { mostRanks } from '../../reading/engine.js';
 import { listAt } from '../../reading/shape.js';
 import { portShift, usesHostNetwork } from '../host-ports.js';
-import { applies, engineAt, envEntry, profilesOf } from '../subject.js';
+import { applies, engineAt, envEntry, filledText, profilesOf } from '../subject.js';
 import type { Addition, Place, Step, Subject } from '../types.js';
 
 /** What the profiles want in the engine's environment. */
@@ -54,7 +54,7 @@ function entry(subject: Subject, list: Place, by: string, wish: WantedEnv): Addi
   const isShared = wish.fieldPath === undefined && wish.when?.side === undefined;
   const peer = isShared ? peerValue(subject, wish.name) : undefined;
   const own = ownPort(subject, wish) ?? peer ?? filled(subject, wish);
-  const value = own === undefined ? wish : { name: wish.name, value: own };
+  const value = own === undefined ? fromField(subject, wish) : { name: wish.name, value: own };
   return {
     kind: 'entry',
     list,
@@ -65,6 +65,9 @@ function entry(subject: Subject, list: Place, by: string, wish: WantedEnv): Addi
     source: wish.source,
   };
 }
+
+const fromField = (subject: Subject, wish: WantedEnv) =>
+  wish.fieldPath === undefined ? wish : { name: wish.name, fieldPath: filledText(wish.fieldPath, subject) };
 
 /** `{ports:7300}` in a value: a port for each tensor-parallel rank, counted from there. */
 function filled({ reading }: Subject, { value }: WantedEnv): string | undefined {

@@ -1,6 +1,6 @@
 import { formatBytes, parseQuantity } from '../../../base/quantity.js';
 import { objectAt } from '../../reading/shape.js';
-import { applies, because, mounts, profilesOf, volumeWithMount } from '../subject.js';
+import { applies, because, filledText, mounts, profilesOf, volumeWithMount } from '../subject.js';
 import type { Step, Subject } from '../types.js';
 
 /** Files of the node that an accelerator or a connector needs inside the container. */
@@ -16,12 +16,28 @@ export const nodeFiles: Step = {
         .flatMap((wish) =>
           volumeWithMount(
             subject,
-            { name: wish.name, hostPath: { path: wish.hostPath, type: wish.type } },
+            { name: wish.name, hostPath: { path: filledText(wish.hostPath, subject), type: wish.type } },
             { mountPath: wish.mountPath, readOnly: wish.readOnly },
             because(profile.name, wish),
           ),
         ),
     ),
+};
+
+/** What an operator of the platform writes into a ConfigMap, where the user asks for it. */
+export const configMaps: Step = {
+  name: 'config-maps',
+  additions: (subject) =>
+    (subject.reading.devices.profile?.configMaps ?? [])
+      .filter(({ name, when, mountPath }) => applies(when, subject) && !mounts(subject, [mountPath], name))
+      .flatMap((wish) =>
+        volumeWithMount(
+          subject,
+          { name: wish.name, configMap: { name: filledText(wish.configMap, subject) } },
+          { mountPath: wish.mountPath },
+          because(subject.reading.devices.profile?.name ?? '', wish),
+        ),
+      ),
 };
 
 const volumeName = 'shared-memory';

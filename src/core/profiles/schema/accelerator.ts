@@ -1,6 +1,19 @@
 import Type from 'typebox';
 import { closed, count, heading, regularExpression, text, texts } from './values.js';
-import { wantedEnv, wantedLabel, wantedVolume } from './wanted.js';
+import { wantedConfigMap, wantedEnv, wantedLabel, wantedVolume } from './wanted.js';
+
+/** What only the user or the installation knows: `tandem.dev/options: NAME=VALUE`, and `--options` for a whole cluster. */
+const option = Type.Object(
+  {
+    name: Type.String({ pattern: '^[a-z][-a-z0-9]*$', maxLength: 40 }),
+    title: text(),
+    /** Values that may be chosen; any when absent. */
+    values: Type.Optional(Type.Array(text(), { minItems: 1 })),
+  },
+  closed,
+);
+
+const countsByValue = () => Type.Record(Type.String(), Type.Array(count(), { minItems: 1 }));
 
 export const acceleratorSchema = Type.Object(
   {
@@ -23,8 +36,19 @@ export const acceleratorSchema = Type.Object(
     allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
     /** The same, sharper, where the pod selects its node by a label: value of the label → devices a pod may ask for there. */
     allowedCountsBy: Type.Optional(
-      Type.Object({ label: text(), counts: Type.Record(Type.String(), Type.Array(count(), { minItems: 1 })) }, closed),
+      Type.Object(
+        {
+          label: text(),
+          counts: countsByValue(),
+          /** More numbers, where a group is one pod. */
+          alone: Type.Optional(countsByValue()),
+          /** With this annotation a pod takes a whole node: the largest of the numbers. */
+          wholeNodeWith: Type.Optional(text()),
+        },
+        closed,
+      ),
     ),
+    options: Type.Optional(Type.Array(option)),
     /** Node labels that tell hardware generations apart: KV moves only between pods that select the same. */
     generationLabels: Type.Optional(texts()),
     /** Labels, annotations and node selectors that only this platform knows. */
@@ -37,7 +61,10 @@ export const acceleratorSchema = Type.Object(
     perDevice: Type.Optional(Type.Object({ cpu: text(), memory: text(), because: text() }, closed)),
     env: Type.Optional(Type.Array(wantedEnv)),
     volumes: Type.Optional(Type.Array(wantedVolume)),
+    configMaps: Type.Optional(Type.Array(wantedConfigMap)),
     labels: Type.Optional(Type.Array(wantedLabel)),
+    annotations: Type.Optional(Type.Array(wantedLabel)),
+    nodeSelector: Type.Optional(Type.Array(wantedLabel)),
   },
   closed,
 );

@@ -25,8 +25,12 @@ const when = () =>
         resource: Type.Optional(regularExpression()),
         /** Only in pods that select nodes by one of these values of each label. */
         nodes: Type.Optional(Type.Record(Type.String(), texts())),
-        /** Only on nodes whose container runtime mounts nothing by itself: without Ascend Docker Runtime. */
-        runtimeMounts: Type.Optional(Type.Literal(false)),
+        /** Only on nodes whose container runtime mounts the driver by itself (Ascend Docker Runtime), or only without it. */
+        runtimeMounts: Type.Optional(Type.Boolean()),
+        /** Only in pods that one of these schedulers places, stand-ins considered. */
+        schedulers: Type.Optional(texts()),
+        /** Only where the user or the installation chose one of these values of each option; an empty list means any. */
+        options: Type.Optional(Type.Record(Type.String(), texts())),
       },
       closed,
     ),
@@ -52,4 +56,7 @@ export const wantedVolume = Type.Object(
   },
   closed,
 );
+/** A ConfigMap that somebody else makes, as a folder of the engine container. */
+export const wantedConfigMap = Type.Object({ name: text(), configMap: text(), mountPath: text(), ...reasoned }, closed);
+/** A label, an annotation or a node selector. */
 export const wantedLabel = Type.Object({ name: text(), value: text(), ...reasoned }, closed);

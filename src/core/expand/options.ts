@@ -1,0 +1,54 @@
+import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
+import type { Options } from './types.js';
+
+type Option = NonNullable<AcceleratorProfile['options']>[number];
+
+/** One option as it was written: its name, its value (`on` when none is written), and what is wrong with it. */
+interface Written {
+  readonly name: string;
+  readonly value: string;
+  readonly wrong?: { readonly want: string; readonly fix: string };
+}
+
+/** A value becomes part of names and paths, so it holds no slash and cannot climb. */
+const shape = /^([a-z][-a-z0-9]*)(?:=([A-Za-z0-9](?:[-\w.]{0,251}[A-Za-z0-9])?))?$/;
+
+/** `node-type=module-910b-8,whole-card` by name; what cannot be read is left out. */
+export function readOptions(text: string | undefined): Options | undefined {
+  if (text === undefined) return undefined;
+  const read = written(text).filter(({ wrong }) => wrong === undefined);
+  return new Map(read.map(({ name, value }) => [name, value]));
+}
+
+/** What is wrong with options as they are written, first thing first; undefined when all are known to a profile. */
+export function optionProblem(text: string, profiles: Profiles): { want: string; fix: string } | undefined {
+  const known = profiles.accelerators.flatMap(({ options = [] }) => options);
+  for (const one of written(text)) {
+    const wrong = one.wrong ?? unknown(one, known);
+    if (wrong) return wrong;
+  }
+  return undefined;
+}
+
+const written = (text: string): readonly Written[] =>
+  text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '')
+    .map((one) => {
+      const [, name, value = 'on'] = shape.exec(one) ?? [];
+      if (name !== undefined) return { name, value };
+      const want = 'NAME=VALUE, separated by commas';
+      return { name: '', value: '', wrong: { want, fix: `correct "${one}": letters, digits, "-", "_" and "."` } };
+    });
+
+function unknown({ name, value }: Written, known: readonly Option[]) {
+  const meant = known.filter((option) => option.name === name);
+  if (meant.length === 0) {
+    const names = [...new Set(known.map((option) => option.name))].sort().join(', ');
+    return { want: 'options of an accelerator profile', fix: `use ${names} instead of "${name}"` };
+  }
+  if (meant.some(({ values }) => values === undefined || values.includes(value))) return undefined;
+  const values = [...new Set(meant.flatMap((option) => option.values ?? []))].join(', ');
+  return { want: `${name}=VALUE with one of ${values}`, fix: `use one of them instead of "${value}"` };
+}
