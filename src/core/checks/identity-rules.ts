@@ -90,6 +90,12 @@ export const portAvoidsTransport = engineRule({
   },
 });
 
+/** A connector inside a MultiConnector takes the id of the whole unless it has one of its own. */
+const engineIdOf = (engine: EngineRole): unknown =>
+  configOf(engine, 'engine_id') ?? engine.connector?.config?.['engine_id'];
+/** Whether the router must know the id before the first request. */
+const idIsAskedFor = ({ connector }: EngineRole): boolean => connector?.profile?.engineId === 'pod';
+
 const uuidIsAppended = { major: 0, minor: 12 };
 
 export const engineIdIsUnique = engineRule({
@@ -99,9 +105,9 @@ export const engineIdIsUnique = engineRule({
   because: 'peers remember an engine by its id: two with one id hide or corrupt each other',
   source: 'pd-protocols C-39',
   *check(engine, subject) {
-    const id = configOf(engine, 'engine_id');
+    const id = engineIdOf(engine);
     if (id === undefined || asText(id).includes('$')) return;
-    const twin = subject.engines.find((other) => other !== engine && configOf(other, 'engine_id') === id);
+    const twin = subject.engines.find((other) => other !== engine && engineIdOf(other) === id);
     const instances = instancesOf(engine, subject);
     if (instances < 2 && !twin) return;
     const appended =
@@ -111,7 +117,7 @@ export const engineIdIsUnique = engineRule({
       {
         saw: `engine_id ${JSON.stringify(id)} ${twin && instances < 2 ? `also on the role ${twin.role.name}` : `for ${instances} pods`}`,
         want: 'one id per pod',
-        fix: 'remove "engine_id": the engine draws its own',
+        fix: idIsAskedFor(engine) ? ownId : 'remove "engine_id": the engine draws its own',
       },
       appended ? 'warning' : 'error',
     );
@@ -125,15 +131,32 @@ export const engineIdIsFresh = engineRule({
   because: 'decode keeps the agent of the dead engine for up to an hour under the same id',
   source: 'pd-protocols C-40',
   *check(engine) {
-    const id = configOf(engine, 'engine_id');
+    const id = engineIdOf(engine);
     // Where the router must know the id beforehand, a fixed one is the protocol.
-    if (!isNixl(engine) || engine.connector?.profile?.engineId === 'pod') return;
+    if (!isNixl(engine) || idIsAskedFor(engine)) return;
     if (typeof id !== 'string' || !/\$[({]?POD_NAME/.test(id)) return;
     yield finding(configPath(engine), {
       saw: id,
       want: 'no fixed id',
       fix: 'remove "engine_id": the engine draws its own',
     });
+  },
+});
+
+const ownId = 'set "engine_id" to "$(POD_NAME)" in --kv-transfer-config';
+
+export const engineIdIsKnown = engineRule({
+  code: 'TND-126',
+  severity: 'error',
+  title: 'A prefill engine that pushes has an engine_id that the router can know',
+  because:
+    'decode registers with the prefill engine by its id, which the router must send beforehand; one that the engine draws is known to nobody',
+  source: 'pd-protocols A.1.7',
+  *check(engine) {
+    if (engine.side === 'decode' || !idIsAskedFor(engine) || engine.connector?.error !== undefined) return;
+    const id = engineIdOf(engine);
+    if (typeof id === 'string' && id.trim() !== '') return;
+    yield finding(configPath(engine), { saw: id, want: 'an id of each pod', fix: ownId });
   },
 });
 

@@ -106,6 +106,7 @@ export const failing: readonly Case[] = [
     decode(config({ engine_id: '$(POD_NAME)' })),
     decode(env({ POD_NAME: { valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } } })),
   ],
+  ['TND-126', 'gpu', connector('NixlPushConnector')],
   ['TND-041', 'gpu', lmcache],
   ['TND-042', 'gpu', decode(env({ LMCACHE_CHUNK_SIZE: '128' }))],
   ['TND-044', 'npu', both(config({ kv_rank: 0 }))],

@@ -122,6 +122,64 @@ boundaries('TND-040', 'gpu', [
   ['another connector', [connector('MooncakeConnector'), decode(engineId('$(POD_NAME)'))]],
 ]);
 
+const push = connector('NixlPushConnector');
+const inside = (id: unknown, own: unknown) => (r: RoleDraft) => {
+  r.config = { kv_connector: 'MultiConnector', kv_role: 'kv_both', engine_id: id };
+  r.extra = { connectors: [{ kv_connector: 'NixlPushConnector', kv_role: 'kv_both', engine_id: own }] };
+};
+boundaries('TND-126', 'gpu', [
+  ['a connector that pulls', []],
+  [
+    'a connector that pushes, and no id',
+    [push],
+    {
+      path: `${engine.prefill}.args[7]`,
+      saw: undefined,
+      want: 'an id of each pod',
+      severity: 'error',
+      fix: 'set "engine_id" to "$(POD_NAME)" in --kv-transfer-config',
+    },
+  ],
+  ['the name of the pod', [push, prefill(engineId('$(POD_NAME)'))]],
+  ['an empty id', [push, prefill(engineId(' '))], { saw: ' ' }],
+  ['a number', [push, prefill(engineId(1))], { saw: 1 }],
+  ['an id of the MultiConnector around it', [prefill(inside('$(POD_NAME)', undefined))]],
+  ['an id inside a MultiConnector', [prefill(inside(undefined, '$(POD_NAME)'))]],
+  ['no id in or around it', [prefill(inside(undefined, undefined))], {}],
+  [
+    'a role that is neither side',
+    [push, prefill((r) => Object.assign(r, { name: 'server' })), both(config({ kv_role: 'kv_both' }))],
+    {},
+  ],
+  [
+    'a shell script, which is read by guess',
+    [
+      push,
+      prefill((r) =>
+        Object.assign(r, {
+          command: ['sh', '-c'],
+          flags: {},
+          config: undefined,
+          container: {
+            ...r.container,
+            args: [`vllm serve m --kv-transfer-config '{"kv_connector":"NixlPushConnector","kv_role":"kv_producer"}'`],
+          },
+        }),
+      ),
+    ],
+    { severity: 'warning' },
+  ],
+]);
+boundaries('TND-039', 'gpu', [
+  [
+    'a literal id where the router must know it',
+    [twice, push, prefill(engineId('x')), decode(engineId('y'))],
+    { saw: 'engine_id "x" for 2 pods', fix: 'set "engine_id" to "$(POD_NAME)" in --kv-transfer-config' },
+    { saw: 'engine_id "y" for 2 pods' },
+  ],
+  ['a literal id around a connector', [twice, prefill(inside('x', undefined))], { saw: 'engine_id "x" for 2 pods' }],
+]);
+
 const ranks = (p: unknown, d: unknown) => [prefill(config({ kv_rank: p })), decode(config({ kv_rank: d }))];
 boundaries('TND-044', 'gpu', [
   ['0 and 1', ranks(0, 1)],
