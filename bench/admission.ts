@@ -148,22 +148,25 @@ async function main(): Promise<void> {
     const asReviewed = await createServing(site.client, true);
     const ours = await startOurWebhook(site);
     opened.push(ours);
-    const servings = servingReviews(asReviewed);
+    const servings = servingReviews(asReviewed, 1);
+    const repeated = servingReviews(asReviewed, 8);
     const pods = podReviews(await createServing(site.client, false));
     const go = await startGoWebhook(site, drainOf(await outcome(ours, pods)));
     if (go) opened.push(go);
     else say('go is not installed, so there is no ratio: install Go, then run this again.');
     const contenders = go ? [ours, go] : [ours];
-    for (const reviews of [servings, pods]) await compare(contenders, reviews);
+    for (const reviews of [servings, repeated, pods]) await compare(contenders, reviews);
     say(
       `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${loadavg()[0]?.toFixed(1)}, ${rounds} rounds of ${milliseconds} ms; median [range of the rounds]`,
     );
     say(`bodies: ModelServing ${servings.bodies[0]?.length} bytes, pod ${pods.bodies[0]?.length} bytes\n`);
-    await closed('ModelServing', contenders, servings);
+    await closed('ModelServing, each one new', contenders, servings);
+    await closed('ModelServing, one of eight new', contenders, repeated);
     await closed('pod', contenders, pods);
-    await open('ModelServing', contenders, servings, 500);
+    await open('ModelServing, each one new', contenders, servings, 500);
+    await open('ModelServing, one of eight new', contenders, repeated, 500);
     await open('pod', contenders, pods, 1000);
-    await memory(contenders, servings, Number(values.reviews));
+    await memory(contenders, repeated, Number(values.reviews));
   } finally {
     for (const part of opened.reverse()) await part.stop();
     rmSync(folder, { recursive: true, force: true });

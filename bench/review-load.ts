@@ -94,11 +94,13 @@ class Asker {
   asked = 0;
   readonly #target: Target;
   readonly #requests: readonly Buffer[];
+  readonly #fresh: Reviews['fresh'];
   readonly #latencies: number[] = [];
   #wrong = 0;
 
-  constructor(target: Target, { path, bodies }: Reviews) {
+  constructor(target: Target, { path, bodies, fresh }: Reviews) {
     this.#target = target;
+    this.#fresh = fresh;
     this.#requests = bodies.map((body) =>
       Buffer.from(
         `POST ${path}?timeout=10s HTTP/1.1\r\nhost: 127.0.0.1:${target.port}\r\nuser-agent: kube-apiserver-admission\r\n` +
@@ -125,7 +127,7 @@ class Asker {
 
   /** Resolves with head and body of the answer. */
   ask(connection: Connection, since = performance.now()): Promise<string> {
-    const request = this.#requests[this.asked % this.#requests.length] ?? Buffer.alloc(0);
+    const request = this.#next();
     this.asked += 1;
     return new Promise((resolve, reject) => {
       let answer = '';
@@ -141,10 +143,28 @@ class Asker {
     });
   }
 
+  #next(): Buffer {
+    const request = this.#requests[this.asked % this.#requests.length] ?? Buffer.alloc(0);
+    return this.#fresh && this.asked % this.#fresh.every === 0 ? renewed(request, this.#fresh.mark) : request;
+  }
+
   result(begun: number): Reviewed {
     const latencies = this.#latencies;
     return { reviews: latencies.length, wrong: this.#wrong, milliseconds: performance.now() - begun, latencies };
   }
+}
+
+const digits = 6;
+let freshNumber = 10 ** (digits - 1);
+
+/** A copy with a number that no request had before it behind each mark. */
+function renewed(request: Buffer, mark: string): Buffer {
+  const copy = Buffer.from(request);
+  freshNumber = freshNumber + 1 < 10 ** digits ? freshNumber + 1 : 10 ** (digits - 1);
+  for (let at = copy.indexOf(mark); at >= 0; at = copy.indexOf(mark, at + 1)) {
+    copy.write(String(freshNumber), at + mark.length, 'latin1');
+  }
+  return copy;
 }
 
 /** Whether head and body of an answer are there; Go sends a body beyond 2 KB in chunks. */

@@ -4,32 +4,38 @@ import { modelServings } from '../src/api/resources.js';
 import type { ModelServing } from '../src/api/types.js';
 import type { RawObject } from '../src/kube/client.js';
 
-/** Bodies for one path. They differ, as reviews of different objects do, so that nobody answers from memory. */
+/** Bodies for one path, which take turns; each is about an object of its own. */
 export interface Reviews {
   readonly path: string;
   readonly bodies: readonly string[];
+  /** Every so manieth review has, behind each of these marks, a number that no other review has: nobody knows it from before. */
+  readonly fresh?: { readonly every: number; readonly mark: string };
 }
 
 const variants = 512;
+/** As many digits as a fresh number has. */
+const usualLength = '131072';
 
-/** A ModelServing as the API server reviews it: bookkeeping and all, each with a name and a context length of its own. */
-export function servingReviews(stored: RawObject): Reviews {
-  const text = JSON.stringify(stored);
-  const { name = '' } = stored.metadata;
+/**
+ * ModelServings as the API server reviews them, bookkeeping and all, each with name, uid and namespace of its own. Of
+ * `every` reviews one has a context length that is new.
+ */
+export function servingReviews(stored: RawObject, every: number): Reviews {
+  const mark = '"--max-model-len","';
+  const { name = '', uid = '', namespace = '' } = stored.metadata;
+  const text = JSON.stringify(stored).replaceAll(`${mark}8192"`, `${mark}${usualLength}"`);
   const bodies = Array.from({ length: variants }, (_, i) => {
+    const team = `team-${i % 16}`;
     const object = text
       .replace(`"name":"${name}"`, `"name":"${name}-${i}"`)
-      .replaceAll('"--max-model-len","8192"', `"--max-model-len","${8192 + i}"`);
+      .replace(`"namespace":"${namespace}"`, `"namespace":"${team}"`)
+      .replace(`"uid":"${uid}"`, `"uid":"${randomUUID()}"`);
     return reviewOf(
       { group: modelServings.group, version: modelServings.version, kind: modelServings.kind },
-      {
-        resource: modelServings.plural,
-        name: `${name}-${i}`,
-        object,
-      },
+      { resource: modelServings.plural, namespace: team, name: `${name}-${i}`, object },
     );
   });
-  return { path: '/mutate/modelservings', bodies };
+  return { path: '/mutate/modelservings', bodies, fresh: { every, mark } };
 }
 
 /** The prefill pods of a stored ModelServing's groups, as a controller creates them. */
@@ -51,7 +57,10 @@ export function podReviews(serving: RawObject & ModelServing): Reviews {
     };
     const spec = { ...role?.entryTemplate?.spec, schedulerName: serving.spec.schedulerName };
     const object = JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
-    return reviewOf({ group: '', version: 'v1', kind: 'Pod' }, { resource: 'pods', name: pod, object });
+    return reviewOf(
+      { group: '', version: 'v1', kind: 'Pod' },
+      { resource: 'pods', namespace: 'dev', name: pod, object },
+    );
   });
   return { path: '/mutate/pods', bodies };
 }
@@ -62,7 +71,15 @@ interface Kind {
   readonly kind: string;
 }
 
-function reviewOf(kind: Kind, { resource, name, object }: { resource: string; name: string; object: string }): string {
+interface Written {
+  readonly resource: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** As JSON text. */
+  readonly object: string;
+}
+
+function reviewOf(kind: Kind, { resource, namespace, name, object }: Written): string {
   const plural = { group: kind.group, version: kind.version, resource };
   const request = {
     uid: randomUUID(),
@@ -71,7 +88,7 @@ function reviewOf(kind: Kind, { resource, name, object }: { resource: string; na
     requestKind: kind,
     requestResource: plural,
     name,
-    namespace: 'dev',
+    namespace,
     operation: 'CREATE',
     userInfo: { username: 'admin', uid: 'admin', groups: ['system:masters', 'system:authenticated'] },
     object: null,

@@ -1,8 +1,8 @@
 import type { Pair } from '../src/core/pairing/choose-pair.js';
 import { nearestLevel } from '../src/core/placement/topology.js';
 import type { Gauge, Metrics } from '../src/telemetry/metrics.js';
+import { Counts, Seconds } from '../src/telemetry/series.js';
 import type { Job, LegRecord } from './job.js';
-import { Counts, Seconds } from './series.js';
 
 /** What is read when somebody asks. */
 export interface Readings {

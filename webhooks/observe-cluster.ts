@@ -11,6 +11,7 @@ import { isNotFound } from '../src/kube/kube-error.js';
 import { type Reflector, startReflector } from '../src/kube/reflector.js';
 import { controllerRevisions, crds, nodes, type Resource } from '../src/kube/resources.js';
 import type { Logger } from '../src/telemetry/log.js';
+import { KnownExpansions } from './mutate/known-expansions.js';
 import type { World } from './world.js';
 
 export interface ObserveOptions {
@@ -48,7 +49,8 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
   const hasVolcano = () =>
     volcanoCrd.hasSynced ? volcanoCrd.get(undefined, volcano.podGroupCrd) !== undefined : undefined;
   const instead = options.settings?.schedulerNames ?? { [volcano.schedulerName]: defaultScheduler };
-  const settings = { ...defaultExpandSettings, ...options.settings };
+  const withVolcano = { ...defaultExpandSettings, ...options.settings, schedulerNames: {} };
+  const withoutVolcano = { ...withVolcano, schedulerNames: instead };
   const { profiles } = options;
   const findServing = async (namespace: string, name: string) =>
     views.modelServings.get(namespace, name) ??
@@ -60,9 +62,10 @@ export function observeCluster(options: ObserveOptions, signal: AbortSignal): Ob
     ...views,
     findServing,
     findRevision,
+    expansions: new KnownExpansions(),
     profiles: typeof profiles === 'function' ? profiles : () => profiles,
     // A scheduler is replaced only where it is known to be absent.
-    settings: () => ({ ...settings, schedulerNames: hasVolcano() === false ? instead : {} }),
+    settings: () => (hasVolcano() === false ? withoutVolcano : withVolcano),
     hasVolcano,
     ...(options.dialects && { dialects: options.dialects }),
     fallbackScheduler: instead[volcano.schedulerName] ?? defaultScheduler,

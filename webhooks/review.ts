@@ -1,6 +1,6 @@
 import type { JsonObject } from '../src/base/json.js';
 import { isObject } from '../src/base/json.js';
-import type { Decision, PatchOperation } from './decision.js';
+import type { Decision } from './decision.js';
 import { reviewErrors } from './errors.js';
 
 /** The part of an AdmissionReview (admission.k8s.io/v1) request that decisions read. */
@@ -54,8 +54,8 @@ function requestOf(uid: string, request: Record<string, unknown>): ReviewRequest
 
 /** The AdmissionReview that answers `uid`, as JSON text. */
 export function answerReview(uid: string, decision: Decision): string {
-  const { allowed, patch = [], warnings = [], status } = decision;
-  const isPatched = allowed && patch.length > 0;
+  const { allowed, patch, warnings = [], status } = decision;
+  const isPatched = allowed && patch !== undefined && patch.operations > 0;
   const answer = JSON.stringify({
     apiVersion: reviewVersion,
     kind: 'AdmissionReview',
@@ -68,10 +68,8 @@ export function answerReview(uid: string, decision: Decision): string {
     },
   });
   // Base64 needs no escapes, so it is put in as it is; looking for them takes longer than making it.
-  return isPatched ? `${answer.slice(0, -2)},"patch":"${encodePatch(patch)}"}}` : answer;
+  return isPatched ? `${answer.slice(0, -2)},"patch":"${Buffer.from(patch.json).toString('base64')}"}}` : answer;
 }
-
-const encodePatch = (patch: readonly PatchOperation[]): string => Buffer.from(JSON.stringify(patch)).toString('base64');
 
 /** Shorter bodies cannot nest so deep that parsing them takes memory worth mentioning. */
 const mostUnscanned = 65_536;

@@ -89,7 +89,7 @@ async function review(webhook: Webhook, { request, response, observer, budget }:
     const asked = readReview(body);
     const started = performance.now();
     const decision = await decideSafely(webhook, asked);
-    observer.decided(webhook.name, asked, decision, (performance.now() - started) / 1000);
+    observer.decided(webhook.name, asked, decision, performance.now() - started);
     send(response, 200, 'application/json; charset=utf-8', answerReview(asked.uid, decision));
   });
 }

@@ -62,6 +62,7 @@ export async function startWebhook(options: WebhookOptions, signal: AbortSignal)
   const observed = observeCluster(options, ending);
   const budget = new BodyBudget();
   tellBudget(options.metrics, budget);
+  options.metrics.addSource(() => observed.world.expansions.render());
   const server = createWebhookServer({
     budget,
     webhooks: webhooksOver(observed.world),

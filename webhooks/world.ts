@@ -8,11 +8,14 @@ import type { ServingReading } from '../src/core/reading/types.js';
 import type { ControllerRevision } from '../src/core/rollout/observed.js';
 import type { RawObject } from '../src/kube/client.js';
 import type { ObjectStore } from '../src/kube/store.js';
+import type { KnownExpansions } from './mutate/known-expansions.js';
 
 /** What admission knows beside the object under review: live views that a decision only reads. */
 export interface World {
   readonly profiles: () => Profiles;
+  /** One object as long as nothing changes. */
   readonly settings: () => ExpandSettings;
+  readonly expansions: KnownExpansions;
   readonly nodes: ObjectStore<RawObject & Node>;
   readonly modelServings: ObjectStore<RawObject & ModelServing>;
   /**

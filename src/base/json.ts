@@ -37,3 +37,21 @@ export function copyJson<T>(value: T): T {
   }
   return copy as T;
 }
+
+/** Whether two JSON values are the same, down to the order of members: what follows from one follows from the other. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a))
+    return Array.isArray(b) && a.length === b.length && a.every((item, at) => sameJson(item, b[at]));
+  return isObject(a) && isObject(b) && sameMembers(a, b);
+}
+
+function sameMembers(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  const names = Object.keys(b);
+  let at = 0;
+  for (const name in a) {
+    if (names[at] !== name || !sameJson(a[name], b[name])) return false;
+    at += 1;
+  }
+  return at === names.length;
+}

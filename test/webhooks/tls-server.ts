@@ -18,12 +18,14 @@ import { loadProfiles } from '../../src/settings/profiles.js';
 import { silentLogger } from '../../src/telemetry/log.js';
 import { Metrics } from '../../src/telemetry/metrics.js';
 import { BodyBudget } from '../../webhooks/body.js';
+import { KnownExpansions } from '../../webhooks/mutate/known-expansions.js';
 import { createObserver } from '../../webhooks/observe.js';
 import { createWebhookServer } from '../../webhooks/server.js';
 import { webhooksOver } from '../../webhooks/webhooks.js';
 import type { World } from '../../webhooks/world.js';
 
 const profiles = await loadProfiles();
+const settings = { ...defaultExpandSettings, schedulerNames: { volcano: 'default-scheduler' } };
 export const recorded = (name: string) => readFile(`test/fixtures/webhooks/review-${name}.json`, 'utf8');
 
 export interface Review {
@@ -58,7 +60,8 @@ export function worldOf(
   const servings = store<RawObject & ModelServing>(objects.servings);
   return {
     profiles: () => profiles,
-    settings: () => ({ ...defaultExpandSettings, schedulerNames: { volcano: 'default-scheduler' } }),
+    settings: () => settings,
+    expansions: new KnownExpansions(),
     nodes: store<RawObject & Node>(objects.nodes),
     modelServings: servings,
     findServing: (namespace, name) => Promise.resolve(servings.get(namespace, name)),

@@ -2,7 +2,7 @@ import { type Level, podName, topologyLabel } from '../../src/api/names.js';
 import type { ModelServing } from '../../src/api/types.js';
 import { isObject } from '../../src/base/json.js';
 import { domainsOfNode } from '../../src/core/placement/topology.js';
-import { type Decision, type PatchOperation, pass } from '../decision.js';
+import { type Decision, type PatchOperation, pass, patchOf } from '../decision.js';
 import type { ReviewRequest } from '../review.js';
 import type { World } from '../world.js';
 
@@ -20,7 +20,7 @@ export function stampBinding(request: ReviewRequest, world: World): Decision {
   const known = world.nodes.get(undefined, node);
   if (!known) return pass(`node ${node} is not known: no topology labels`);
   const patch = patchFor(request.object?.['metadata'], domainsOfNode(known));
-  return { allowed: true, patch, injected: { topology: patch.length } };
+  return { allowed: true, patch: patchOf(patch), injected: { topology: patch.length } };
 }
 
 /** A Binding has only the pod's name; the names of our pods tell their ModelServing, group, role, instance and index. */

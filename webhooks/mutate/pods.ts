@@ -5,12 +5,12 @@ import { expandGivenPod } from '../../src/core/expand/pod.js';
 import { modeOf } from '../../src/core/expand/serving.js';
 import { desiredOf } from '../../src/core/rollout/desired.js';
 import { servingAt } from '../../src/core/rollout/expansion-inputs.js';
-import { type Decision, pass } from '../decision.js';
+import { type Decision, pass, patchOf } from '../decision.js';
 import { warningsOf } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
 import { objectUnder } from '../under-review.js';
 import type { World } from '../world.js';
-import { countByProfile } from './modelservings.js';
+import { countByProfile } from './count-by-profile.js';
 
 /** Gives a pod of a ModelServing what depends on its identity, whichever controller made it. */
 export async function mutatePod(request: ReviewRequest, world: World): Promise<Decision> {
@@ -23,7 +23,7 @@ export async function mutatePod(request: ReviewRequest, world: World): Promise<D
   const { patch, reasons, warnings } = expandGivenPod(pod, context);
   return {
     allowed: true,
-    patch,
+    patch: patchOf(patch),
     warnings: warningsOf(warnings),
     injected: countByProfile(reasons),
     ...(note !== undefined && { note }),

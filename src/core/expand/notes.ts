@@ -3,7 +3,7 @@ import { asText, isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { textAt } from '../reading/shape.js';
 import type { Draft } from './draft.js';
-import type { Place, Reason } from './types.js';
+import type { Place, Reason, TemplateAdditions } from './types.js';
 
 /** Longest text of the `tandem.dev/expanded` annotation, in characters (ASCII but for names of the user's). */
 const longest = 4000;
@@ -16,15 +16,30 @@ type Noted = Map<string, Map<string, Set<string>>>;
  * exist, so a second expansion changes nothing, and re-applying the same file gives the same note. A role whose container
  * was written anew has no earlier note.
  */
-export function noteAdditions(draft: Draft, reasons: readonly Reason[], roles: readonly string[]): void {
+export function noteAdditions(
+  draft: Draft,
+  { reasons, names, note }: Pick<TemplateAdditions, 'reasons' | 'names' | 'note'>,
+): void {
   if (reasons.length === 0) return;
   const { key } = tandemKeys.expanded;
   const metadata = isObject(draft.object['metadata']) ? draft.object['metadata'] : {};
+  const earlier = textAt(metadata['annotations'], key);
+  const text = earlier === undefined ? (note ?? freshNote(reasons)) : continuedNote(earlier, reasons, names);
+  write(draft, ['metadata', 'annotations', key], text);
+}
+
+/** The note of an object that has none. */
+export const freshNote = (reasons: readonly Reason[]): string => withReasons(new Map(), reasons);
+
+function continuedNote(earlier: string, reasons: readonly Reason[], names: readonly string[]): string {
   const anew = new Set(reasons.filter(writesContainer).map(({ role }) => role));
   const stays = (role: string, field: string) => !anew.has(role) || field === outsideTemplates;
-  const noted = readNote(textAt(metadata['annotations'], key), roles, stays);
+  return withReasons(readNote(earlier, names, stays), reasons);
+}
+
+function withReasons(noted: Noted, reasons: readonly Reason[]): string {
   for (const { role, by, field } of reasons) noteFor(noted, role, by).add(field);
-  write(draft, ['metadata', 'annotations', key], fitted(noted));
+  return fitted(noted);
 }
 
 /** Pins the profiles that were used, unless the object is pinned already. */

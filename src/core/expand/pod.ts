@@ -54,7 +54,7 @@ export function expandGivenPod(pod: Pod, given: PodContext): ExpandedPod {
   if (reading) identify(run, reading);
   mapScheduler(run);
   warnOfHiddenPorts(run, reading);
-  noteAdditions(draft, run.reasons, ['', role]);
+  noteAdditions(draft, { reasons: run.reasons, names: ['', role] });
   return { object: draft.object as unknown as Pod, patch: draft.patch, reasons: run.reasons, warnings: run.warnings };
 }
 

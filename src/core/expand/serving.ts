@@ -1,7 +1,7 @@
 import { tandemKeys } from '../../api/names.js';
 import { mostRoles } from '../../api/schema.js';
 import type { ModelServing } from '../../api/types.js';
-import { copyJson } from '../../base/json.js';
+import { copyJson, isObject } from '../../base/json.js';
 import type { Profiles } from '../profiles/types.js';
 import { podsOf, readRoleAt, readServing } from '../reading/serving.js';
 import { listAt, objectAt } from '../reading/shape.js';
@@ -16,7 +16,16 @@ import { planTerse } from './plan-terse.js';
 import { applyAdditions, completePod } from './run-steps.js';
 import { connectorArguments, type PlannedRole, type TerseRole } from './terse.js';
 import { terseAdditions } from './terse-pod.js';
-import type { Addition, ExpandProblem, ExpandSettings, Operation, Place, Reason } from './types.js';
+import type {
+  Addition,
+  ExpandedTemplates,
+  ExpandProblem,
+  ExpandSettings,
+  Operation,
+  Place,
+  Reason,
+  TemplateAdditions,
+} from './types.js';
 
 export const modes = ['template', 'pods', 'off'] as const;
 export type Mode = (typeof modes)[number];
@@ -42,28 +51,59 @@ export function modeOf(serving: ModelServing): Mode {
  * Completes a serving from profiles: adds what is absent, with a reason, and never replaces what the user wrote.
  * Pure and idempotent. In mode `pods` only the pin is written, and `expandPod` does the rest; in mode `off` nothing.
  */
-export const expandServing = (serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing =>
-  expandGivenServing(modeOf(serving) === 'template' ? copyJson(serving) : serving, current, settings);
+export function expandServing(serving: ModelServing, current: Profiles, settings: ExpandSettings): ExpandedServing {
+  const object = modeOf(serving) === 'off' ? serving : copyJson(serving);
+  const { templates, metadata, ...rest } = additionsTo(object, current, settings, expandTemplates);
+  return { object, patch: [...(templates?.patch ?? []), ...metadata], reasons: templates?.reasons ?? [], ...rest };
+}
 
-/** The same for an object that the caller gives away: in mode `template` it is completed itself, not a copy of it. */
-export function expandGivenServing(
+export interface ServingAdditions<T extends TemplateAdditions>
+  extends Pick<ExpandedServing, 'problems' | 'warnings' | 'mode'> {
+  /** What the templates get; undefined where they get nothing here. */
+  readonly templates: T | undefined;
+  readonly metadata: readonly Operation[];
+}
+
+/** @param written see `templatesOf`; grows, or is thrown away */
+export type AddToTemplates<T extends TemplateAdditions> = (
+  written: ModelServing,
+  profiles: Profiles,
+  settings: ExpandSettings,
+) => T;
+
+/** What a serving gets, which the caller gives away: its metadata grow here, and its templates as `addToTemplates` likes. */
+export function additionsTo<T extends TemplateAdditions>(
   serving: ModelServing,
   current: Profiles,
   settings: ExpandSettings,
-): ExpandedServing {
+  addToTemplates: AddToTemplates<T>,
+): ServingAdditions<T> {
   const mode = modeOf(serving);
-  if (hasTooManyRoles(serving)) return { object: serving, patch: [], reasons: [], problems: [], warnings: [], mode };
+  const nothing = { templates: undefined, metadata: [], problems: [], warnings: [], mode };
+  if (hasTooManyRoles(serving)) return nothing;
   const problems = [...modeProblems(serving), ...askedProblems(serving, current)];
-  if (mode === 'off') return { object: serving, patch: [], reasons: [], problems, warnings: [], mode };
+  if (mode === 'off') return { ...nothing, problems };
   const { profiles, warnings } = pinnedProfiles(serving, current);
-  const whole = expandRoles(mode === 'pods' ? copyJson(serving) : serving, profiles, settings);
+  const written = templatesOf(serving);
+  const whole = addToTemplates(mode === 'pods' ? copyJson(written) : written, profiles, settings);
   problems.push(...whole.problems);
-  const draft = mode === 'pods' ? new Draft(serving) : whole.draft;
-  const reasons = mode === 'pods' ? [] : whole.reasons;
-  noteAdditions(draft, reasons, ['', ...whole.roles.flatMap(({ name }) => [name, spellRole(name, 'worker')])]);
-  pinProfiles(draft, profiles, whole.roles.flatMap(podsOf).flatMap(profileNames));
-  return { object: draft.object as unknown as ModelServing, patch: draft.patch, reasons, problems, warnings, mode };
+  const draft = new Draft(serving, 'given');
+  if (mode === 'template') noteAdditions(draft, whole);
+  pinProfiles(draft, profiles, whole.profileNames);
+  return { templates: mode === 'template' ? whole : undefined, metadata: draft.patch, problems, warnings, mode };
 }
+
+/** What the expansion of the templates depends on beside profiles and settings: nothing else of the serving is read. */
+export const templatesOf = (serving: ModelServing): ModelServing => {
+  const asked = Object.entries(annotationsOf(serving)).filter(([key]) => key.startsWith(prefix) && !written.has(key));
+  const { template, schedulerName } = isObject(serving.spec) ? serving.spec : {};
+  const spec = { template, schedulerName };
+  return { metadata: { annotations: Object.fromEntries(asked) }, spec } as unknown as ModelServing;
+};
+
+const prefix = 'tandem.dev/';
+/** Ours, but not what anybody asks by. */
+const written: ReadonlySet<string> = new Set([tandemKeys.expanded.key, tandemKeys.profiles.key]);
 
 /** An API server counts the roles only after mutation, and refuses these then. */
 const hasTooManyRoles = ({ spec }: ModelServing): boolean =>
@@ -76,7 +116,9 @@ const hasTooManyRoles = ({ spec }: ModelServing): boolean =>
 export function servingAsRun(serving: ModelServing, current: Profiles, settings: ExpandSettings): ModelServing {
   if (modeOf(serving) === 'off' || hasTooManyRoles(serving)) return serving;
   const { profiles } = pinnedProfiles(serving, current);
-  return expandRoles(copyJson(serving), profiles, settings).draft.object as unknown as ModelServing;
+  const copy = copyJson(serving);
+  expandTemplates(templatesOf(copy), profiles, settings);
+  return copy;
 }
 
 /** The same, read with the profiles that the serving is pinned to. */
@@ -100,15 +142,12 @@ function modeProblems(serving: ModelServing): ExpandProblem[] {
   ];
 }
 
-interface ExpandedRoles {
-  readonly draft: Draft;
-  readonly reasons: readonly Reason[];
-  readonly problems: readonly ExpandProblem[];
-  readonly roles: readonly RoleReading[];
-}
-
-/** Completes the roles of a serving that nobody else uses any more. */
-function expandRoles(serving: ModelServing, profiles: Profiles, settings: ExpandSettings): ExpandedRoles {
+/** Completes the templates of a serving that nobody else uses any more. */
+export function expandTemplates(
+  serving: ModelServing,
+  profiles: Profiles,
+  settings: ExpandSettings,
+): ExpandedTemplates {
   const draft = new Draft(serving, 'given');
   const readDraft = () => readServing(draft.object as unknown as ModelServing, profiles).roles;
   const written = readDraft();
@@ -131,7 +170,8 @@ function expandRoles(serving: ModelServing, profiles: Profiles, settings: Expand
     }
     if (role.pod) reasons.push(...workers(role, draft));
   }
-  return { draft, reasons, problems: plan.problems, roles };
+  const names = ['', ...roles.flatMap(({ name }) => [name, spellRole(name, 'worker')])];
+  return { patch: draft.patch, reasons, problems: plan.problems, names, profileNames: peers.flatMap(profileNames) };
 }
 
 /** Which templates get containers or arguments, and what stands in the way. */

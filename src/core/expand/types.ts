@@ -109,6 +109,22 @@ export interface ExpandProblem {
   readonly fix: string;
 }
 
+/** What expansion adds to the templates of a serving. */
+export interface TemplateAdditions {
+  readonly reasons: readonly Reason[];
+  readonly problems: readonly ExpandProblem[];
+  /** The templates as reasons name them. */
+  readonly names: readonly string[];
+  /** Profiles in use, with repetitions. */
+  readonly profileNames: readonly string[];
+  /** `freshNote` of the reasons, where it is known already. */
+  readonly note?: string;
+}
+
+export interface ExpandedTemplates extends TemplateAdditions {
+  readonly patch: readonly Operation[];
+}
+
 /** What an installation may set; profiles hold everything else. */
 export interface ExpandSettings {
   /** Image per engine profile for the terse form, instead of the profile's own. */

@@ -1,6 +1,6 @@
 /**
- * Counters and histograms for the hot path: a number in an array, turned into Prometheus text when somebody asks. A general
- * metrics library spends on each observation what the router spends on a whole body scan.
+ * Counters and histograms for hot paths: a number in an array, turned into Prometheus text when somebody asks. A general
+ * metrics library spends on each observation what the router spends on a whole body scan. `Metrics.addSource` shows them.
  */
 const mostSeries = 1000;
 
@@ -80,8 +80,10 @@ export class Counts {
   }
 }
 
-/** Upper bounds in seconds. */
-const bounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300] as const;
+/** Upper bounds in seconds, from an answer of a few bytes to one that streams for minutes. */
+const usualBounds: readonly number[] = [
+  0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300,
+];
 
 interface Durations {
   readonly counts: Float64Array;
@@ -90,15 +92,19 @@ interface Durations {
 
 export class Seconds {
   readonly #family: Family<Durations>;
+  readonly #bounds: readonly number[];
 
-  constructor(...described: Described) {
-    this.#family = new Family('histogram', described, () => ({
+  /** @param bounds upper bounds in seconds, ascending */
+  constructor(name: string, help: string, labels: readonly string[], bounds = usualBounds) {
+    this.#bounds = bounds;
+    this.#family = new Family('histogram', [name, help, labels], () => ({
       counts: new Float64Array(bounds.length + 1),
       sum: 0,
     }));
   }
 
   observe(milliseconds: number, first: string): void {
+    const bounds = this.#bounds;
     const cell = this.#family.cell(first);
     const seconds = milliseconds / 1000;
     let bucket = 0;
@@ -114,7 +120,7 @@ export class Seconds {
       let text = '';
       for (const [i, count] of counts.entries()) {
         total += count;
-        text += `${name}_bucket{${labels},le="${bounds[i] ?? '+Inf'}"} ${total}\n`;
+        text += `${name}_bucket{${labels},le="${this.#bounds[i] ?? '+Inf'}"} ${total}\n`;
       }
       return `${text}${name}_sum{${labels}} ${sum}\n${name}_count{${labels}} ${total}\n`;
     });
