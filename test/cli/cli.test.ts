@@ -109,6 +109,39 @@ t.test('tandem check', async (t) => {
     t.match(stdout, /warning TND-024/);
     t.match(stdout, /warning TND-067/);
   });
+  await t.test('reads what ConfigMaps of the same files and namespace tell the engines', async (t) => {
+    const config = JSON.stringify({
+      kv_connector: 'LMCacheConnectorV1',
+      kv_role: 'kv_consumer',
+      kv_connector_extra_config: { discard_partial_chunks: false },
+    });
+    const container = {
+      name: 'e',
+      image: 'vllm/vllm-openai:v0.30.0',
+      args: ['m', '--tensor-parallel-size', '2', '--kv-transfer-config', config],
+      env: [{ name: 'LMCACHE_PD_PEER_INIT_PORT', valueFrom: { configMapKeyRef: { name: 'kv', key: 'init' } } }],
+    };
+    const serving = {
+      apiVersion: 'workload.serving.volcano.sh/v1alpha1',
+      kind: 'ModelServing',
+      metadata: { name: 's' },
+      spec: { template: { roles: [{ name: 'decode', entryTemplate: { spec: { containers: [container] } } }] } },
+    };
+    const map = (namespace: string) =>
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'kv', namespace },
+        data: { init: '7300' },
+      });
+    const saw = async (...documents: readonly string[]) => {
+      const input = [JSON.stringify(serving), ...documents].join('\n---\n');
+      return (await tandem(['check', '-f', '-'], { input })).stdout;
+    };
+    t.match(await saw(), /warning TND-045 .*ConfigMap kv, key init/);
+    t.match(await saw(map('other')), /warning TND-045 .*ConfigMap kv, key init/);
+    t.match(await saw(map('default')), /error +TND-045 .*pd_peer_init_port with 1 ports/);
+  });
   await t.test('takes an empty field for an absent one, as an API server does', async (t) => {
     const serving = [
       'apiVersion: workload.serving.volcano.sh/v1alpha1',

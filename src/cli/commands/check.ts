@@ -1,11 +1,13 @@
 import { spoken } from '../../../router/dialects/spoken.js';
 import type { ModelRoute, ModelServer, ModelServing } from '../../api/types.js';
+import { type ConfigMaps, withConfigMaps } from '../../core/checks/config-maps.js';
 import type { CheckContext } from '../../core/checks/context.js';
 import type { Finding } from '../../core/checks/finding.js';
 import { type Expansion, reviewModelRoute, reviewModelServer, reviewServing } from '../../core/checks/review.js';
 import { checkShape } from '../../core/checks/shape.js';
 import { readAsRun } from '../../core/expand/serving.js';
 import { defaultExpandSettings } from '../../core/expand/types.js';
+import { objectAt } from '../../core/reading/shape.js';
 import { loadProfiles } from '../../settings/profiles.js';
 import { exitCodeOf, findingsAsJson, findingsAsText, type ObjectFindings } from '../check-report.js';
 import { findingsAsSarif } from '../check-sarif.js';
@@ -36,10 +38,12 @@ export async function run(options: Options): Promise<number> {
 
 /** Findings of each object in the light of the others of the same files. */
 export function checkAll(manifests: readonly Manifest[], expansion: Expansion): readonly ObjectFindings[] {
-  const objects = manifests.map(({ object }) => ({
+  const whole = manifests.map(({ object }) => ({
     ...object,
     metadata: { namespace: 'default', ...object.metadata },
   }));
+  const maps = configMapsOf(whole);
+  const objects = whole.map((object) => told(object, maps, expansion));
   // An object of the wrong shape is reported itself; nothing is concluded from it for the others.
   const of = <T>(kind: string) =>
     objects.filter(
@@ -62,6 +66,27 @@ export function checkAll(manifests: readonly Manifest[], expansion: Expansion): 
       ? []
       : [{ file, kind: object.kind, name: object.metadata.name ?? '', findings, ...(lineOf && { lineOf }) }];
   });
+}
+
+type KnownObject = Manifest['object'];
+
+/** Texts of the ConfigMaps of the files, by namespace. */
+function configMapsOf(objects: readonly KnownObject[]): ReadonlyMap<string, ConfigMaps> {
+  const all = new Map<string, Map<string, Readonly<Record<string, string>>>>();
+  for (const { kind, metadata, ...rest } of objects) {
+    if (kind !== 'ConfigMap') continue;
+    const { namespace = '', name = '' } = metadata;
+    const known = all.get(namespace) ?? new Map<string, Readonly<Record<string, string>>>();
+    all.set(namespace, known.set(name, (objectAt(rest, 'data') ?? {}) as Readonly<Record<string, string>>));
+  }
+  return all;
+}
+
+/** A ModelServing with what ConfigMaps of the same files tell its engines. */
+function told(object: KnownObject, maps: ReadonlyMap<string, ConfigMaps>, { profiles }: Expansion): KnownObject {
+  const near = maps.get(object.metadata.namespace ?? '');
+  if (near === undefined || object.kind !== 'ModelServing') return object;
+  return withConfigMaps(object as unknown as ModelServing, near, profiles) as unknown as KnownObject;
 }
 
 function findingsOf(

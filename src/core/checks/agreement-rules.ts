@@ -11,6 +11,7 @@ import {
   isSglang,
   literalOf,
   numberOf,
+  sourceOf,
 } from './reads.js';
 import { type EngineRole, type Pair, pairRule } from './subject.js';
 
@@ -211,8 +212,11 @@ export const sameHashSeed = pairRule({
   source: 'pd-protocols C-41',
   reads: 'pod',
   *check({ prefill, decode }) {
-    if ([prefill, decode].some((engine) => isFromElsewhere(engine, 'PYTHONHASHSEED'))) return;
     const needed = isHashKeyed(prefill) || isHashKeyed(decode);
+    if ([prefill, decode].some((engine) => isFromElsewhere(engine, 'PYTHONHASHSEED'))) {
+      if (needed) yield* unseenSeed({ prefill, decode });
+      return;
+    }
     const [p, d] = [literalOf(prefill, 'PYTHONHASHSEED'), literalOf(decode, 'PYTHONHASHSEED')];
     if (seedsAgree(p, d, needed)) return;
     const want = isNumber(p) ? `${p}, as on prefill` : 'one number on both roles';
@@ -220,6 +224,15 @@ export const sameHashSeed = pairRule({
     yield finding(envPath(decode, 'PYTHONHASHSEED'), place, needed ? 'error' : 'warning');
   },
 });
+
+/** A seed in a ConfigMap or Secret cannot be judged; one that both sides take from the same place is at least equal. */
+function* unseenSeed({ prefill, decode }: Pair) {
+  const name = 'PYTHONHASHSEED';
+  const [p, d] = [prefill, decode].map((engine) => sourceOf(engine, name) ?? literalOf(engine, name));
+  if (p === undefined || d === undefined || p === d) return;
+  const fix = 'look there, or write the number into both roles; `tandem check -f` reads ConfigMaps among its files';
+  yield finding(envPath(decode, name), { saw: d, want: `the same number as ${p} on prefill`, fix }, 'warning');
+}
 
 /** Where nothing is found by hash, two different numbers only keep the router from knowing what is cached where. */
 const seedsAgree = (p: string | undefined, d: string | undefined, needed: boolean): boolean =>

@@ -1,7 +1,7 @@
 import { tandemKeys } from '../../api/names.js';
 import { asText } from '../../base/json.js';
 import { finding } from './finding.js';
-import { envOf, extraOf, isLmcachePd, literalOf } from './reads.js';
+import { envOf, envPath, extraOf, isLmcachePd, literalOf, sourceOf } from './reads.js';
 import { type EngineRole, engineRule, pairRule, type ServingSubject, servingRule } from './subject.js';
 
 /** What router and engines must say to each other beside the handover itself (pd-protocols A.4, A.5). */
@@ -34,6 +34,7 @@ export const everyRankReceives = engineRule({
   *check(engine) {
     if (!isLmcachePd(engine) || engine.side !== 'decode') return;
     const ranks = engine.engine.tensorParallel;
+    yield* unseenPorts(engine, ranks);
     for (const name of receiverPorts) {
       const ports = portsOf(engine, name);
       if (ports === undefined || ports.length === ranks) continue;
@@ -45,6 +46,21 @@ export const everyRankReceives = engineRule({
     }
   },
 });
+
+/** Ports that are told elsewhere: what cannot be judged is said, with the number that they must have. */
+function* unseenPorts(engine: EngineRole, ranks: number) {
+  const hidden = receiverPorts.filter((name) => extraOf(engine, `lmcache.${name}`) === undefined);
+  const file = envOf(engine, 'LMCACHE_CONFIG_FILE');
+  const names = file ? ['LMCACHE_CONFIG_FILE'] : hidden.map((name) => `LMCACHE_${name.toUpperCase()}`);
+  for (const name of hidden.length === 0 ? [] : names) {
+    const saw = sourceOf(engine, name) ?? (file?.value === undefined ? undefined : `the file ${file.value}`);
+    if (saw === undefined) continue;
+    const want = `${ranks} ports in ${file ? hidden.join(' and in ') : name}, one for each tensor-parallel rank`;
+    yield finding(envPath(engine, name), { saw, want, fix: lookThere }, 'warning');
+  }
+}
+
+const lookThere = 'look there; `tandem check -f` does when the ConfigMap is among its files, and admission reads none';
 
 export const senderWaitsForReceiver = pairRule({
   code: 'TND-073',

@@ -2,7 +2,7 @@ import type { EnvVar } from '../../api/kube.js';
 import { isObject } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import { patternOf } from '../reading/pattern.js';
-import { listAt } from '../reading/shape.js';
+import { listAt, objectAt, textAt } from '../reading/shape.js';
 import type { EngineRole } from './subject.js';
 
 /** Small questions to a reading, so that rules read as sentences. Flags are named long, without dashes. */
@@ -16,6 +16,19 @@ export const literalOf = (engine: EngineRole, name: string): string | undefined 
 export function isFromElsewhere(engine: EngineRole, name: string): boolean {
   const variable = envOf(engine, name);
   return variable ? variable.valueFrom !== undefined : listAt(engine.container, 'envFrom').length > 0;
+}
+
+/** Where the value of a variable comes from that no manifest shows; undefined when it is written out, or nowhere. */
+export function sourceOf(engine: EngineRole, name: string): string | undefined {
+  const from = envOf(engine, name)?.valueFrom;
+  for (const [kind, title] of [
+    ['configMapKeyRef', 'ConfigMap'],
+    ['secretKeyRef', 'Secret'],
+  ] as const) {
+    const reference = objectAt(from, kind);
+    if (reference) return `${title} ${textAt(reference, 'name') ?? '?'}, key ${textAt(reference, 'key') ?? '?'}`;
+  }
+  return undefined;
 }
 
 /** Field path of a variable, by its name: expansion adds variables before it, so its position is not the user's. */

@@ -186,6 +186,7 @@ boundaries('TND-016', 'sglang', [...flagRows('tool-call-parser', 'qwen25', 'llam
 const seed = (value: string) => env({ PYTHONHASHSEED: value });
 const seedAt = `${engine.decode}.env["PYTHONHASHSEED"]`;
 const fromConfigMap = (r: RoleDraft) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] });
+const seedIn = (name: string) => env({ PYTHONHASHSEED: { valueFrom: { configMapKeyRef: { name, key: 'seed' } } } });
 boundaries('TND-041', 'gpu', [
   ['not needed, not set', []],
   ['not needed, on one side', [decode(seed('0'))]],
@@ -216,6 +217,22 @@ boundaries('TND-041', 'gpu', [
     'needed, perhaps in envFrom',
     [lmcache, both((r) => Object.assign(r.container, { envFrom: [{ configMapRef: { name: 'x' } }] }))],
   ],
+  [
+    'needed, from two ConfigMaps',
+    [lmcache, prefill(seedIn('a')), decode(seedIn('b'))],
+    {
+      path: seedAt,
+      saw: 'ConfigMap b, key seed',
+      want: 'the same number as ConfigMap a, key seed on prefill',
+      severity: 'warning',
+    },
+  ],
+  [
+    'needed, from a ConfigMap on one side',
+    [lmcache, prefill(seed('0')), decode(seedIn('b'))],
+    { saw: 'ConfigMap b, key seed', want: 'the same number as 0 on prefill' },
+  ],
+  ['not needed, from two ConfigMaps', [prefill(seedIn('a')), decode(seedIn('b'))]],
   ['needed, no number', [lmcache, both(seed('random'))], { severity: 'error' }],
   ['needed, no whole number', [lmcache, both(seed('1.5'))], {}],
   ['needed on prefill alone', [connector('LMCacheConnectorV1'), prefill(config({ kv_role: 'kv_both' }))], {}],

@@ -1,6 +1,6 @@
 /** What router and engines say to each other beside the handover: ports of receivers, order of start, dialects. */
 import t from 'tap';
-import { boundaries, findings, pod } from './boundaries.js';
+import { boundaries, engine, findings, pod } from './boundaries.js';
 import { annotated, config, connector, decode, env, lmcachePd, prefill, spec, waiting } from './edits.js';
 import { both, type Edit, type RoleDraft } from './example.js';
 
@@ -14,6 +14,7 @@ const ports = (init: string | undefined, alloc: string | undefined): Edit =>
   );
 const two = decode((r) => Object.assign(r.flags, { 'tensor-parallel-size': '2' }));
 const extra = (more: object) => decode((r) => Object.assign(r.extra, more));
+const fromMap = { valueFrom: { configMapKeyRef: { name: 'kv', key: 'init' } } };
 const receiving = (...edits: Edit[]) => [lmcachePd, two, ...edits];
 
 boundaries('TND-045', 'gpu', [
@@ -39,11 +40,44 @@ boundaries('TND-045', 'gpu', [
   ['a list that is too short', receiving(extra({ 'lmcache.pd_peer_init_port': [7300] })), { saw: /with 1 ports$/ }],
   ['a number', receiving(extra({ 'lmcache.pd_peer_init_port': 7300 })), { saw: /with 1 ports$/ }],
   ['a text', receiving(extra({ 'lmcache.pd_peer_init_port': '7300,7301' }))],
-  ['a file makes LMCache ignore variables', receiving(ports('1', '1'), decode(env({ LMCACHE_CONFIG_FILE: '/x' })))],
+  [
+    'a file makes LMCache ignore variables',
+    receiving(ports('1', '1'), decode(env({ LMCACHE_CONFIG_FILE: '/x' }))),
+    {
+      path: `${engine.decode}.env["LMCACHE_CONFIG_FILE"]`,
+      saw: 'the file /x',
+      want: '2 ports in pd_peer_init_port and in pd_peer_alloc_port, one for each tensor-parallel rank',
+      fix: /tandem check -f/,
+      severity: 'warning',
+    },
+  ],
+  [
+    'ports in a ConfigMap',
+    receiving(ports(undefined, '1,2'), decode(env({ LMCACHE_PD_PEER_INIT_PORT: fromMap }))),
+    {
+      path: `${engine.decode}.env["LMCACHE_PD_PEER_INIT_PORT"]`,
+      saw: 'ConfigMap kv, key init',
+      want: '2 ports in LMCACHE_PD_PEER_INIT_PORT, one for each tensor-parallel rank',
+      severity: 'warning',
+    },
+  ],
+  [
+    'a file whose name is in a Secret',
+    receiving(decode(env({ LMCACHE_CONFIG_FILE: { valueFrom: { secretKeyRef: { name: 's', key: 'k' } } } }))),
+    { saw: 'Secret s, key k' },
+  ],
+  [
+    'a file beside a configuration that says it all',
+    receiving(
+      extra({ 'lmcache.pd_peer_init_port': [1, 2], 'lmcache.pd_peer_alloc_port': [1, 2] }),
+      decode(env({ LMCACHE_CONFIG_FILE: '/x' })),
+    ),
+  ],
   [
     'but not its configuration',
     receiving(extra({ 'lmcache.pd_peer_init_port': [1] }), decode(env({ LMCACHE_CONFIG_FILE: '/x' }))),
-    {},
+    { saw: 'pd_peer_init_port with 1 ports' },
+    { want: /^2 ports in pd_peer_alloc_port,/, severity: 'warning' },
   ],
   ['the sender', [lmcachePd, prefill(env({ LMCACHE_PD_PEER_INIT_PORT: '1,2' }))]],
   ['another connector', [two, ports('1', '1')]],

@@ -32,6 +32,8 @@ export const connectorSchema = Type.Object(
     needs: Type.Optional(
       Type.Array(Type.Object({ oneOf: Type.Array(text(), { minItems: 1 }), example: text(), ...reasoned }, closed)),
     ),
+    /** A variable that names a YAML file: where it is set, the members of the file count and variables of the prefix do not. */
+    configFile: Type.Optional(Type.Object({ variable: text(), prefix: text() }, closed)),
     /** What holds between the tensor-parallel sizes of both sides; `equal` enters the KV fingerprint. */
     tensorParallel: Type.Union([
       Type.Literal('any'),
