@@ -9,9 +9,11 @@ import * as lifecycle from './lifecycle-rules.js';
 import { linkRules, nothingSelected } from './link-rules.js';
 import * as need from './need-rules.js';
 import * as note from './note-rules.js';
+import * as parallelism from './parallelism-rules.js';
 import * as platform from './platform-rules.js';
 import * as port from './port-rules.js';
 import * as protocol from './protocol-rules.js';
+import * as rankPort from './rank-port-rules.js';
 import * as rollout from './rollout-rules.js';
 import type { RouteSubject } from './route-rules.js';
 import * as route from './route-rules.js';
@@ -60,6 +62,8 @@ export const servingRules = rulesIn<ServingSubject>(
   agreement,
   speculation,
   device,
+  parallelism,
+  rankPort,
   worker,
   identity,
   port,

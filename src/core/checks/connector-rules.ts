@@ -119,8 +119,30 @@ export const sizesMatchArguments = engineRule({
         yield* sizesOf(engine, side, said, meant, severity);
       }
     }
+    yield* differingSizes(engine, engines, severity);
   },
 });
+
+/** Both sides are told the same about each of them, further members such as pp_size too. Told once, of decode. */
+function* differingSizes(engine: EngineRole, engines: readonly EngineRole[], severity: 'error' | 'warning') {
+  const prefill = engines.find((other) => other.side === 'prefill');
+  if (engine.side !== 'decode' || !prefill) return;
+  for (const side of ['prefill', 'decode'] as const) {
+    const [p, d] = [prefill, engine].map((one) => extraOf(one, side));
+    if (!isObject(p) || !isObject(d)) continue;
+    const names = [...new Set([...Object.keys(p), ...Object.keys(d)])].filter((name) => !/^(tp|dp)_size$/.test(name));
+    const usual = (name: string) => (name === 'pp_size' ? 1 : undefined);
+    for (const name of names.filter((one) => asText(p[one] ?? usual(one)) !== asText(d[one] ?? usual(one)))) {
+      const said = (value: unknown) => (value === undefined ? 'absent' : asText(value));
+      const place = {
+        saw: `${side}.${name} ${said(d[name])}`,
+        want: `${said(p[name])}, as in the configuration of prefill`,
+        fix: `write the same ${side}.${name} into both kv_connector_extra_config`,
+      };
+      yield finding(connectorPath(engine), place, severity);
+    }
+  }
+}
 
 function* sizesOf(
   engine: EngineRole,

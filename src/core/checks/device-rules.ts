@@ -1,20 +1,7 @@
 import type { ModelServing, PodTemplate } from '../../api/types.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { AcceleratorProfile } from '../profiles/types.js';
-import { mostRanks } from '../reading/engine.js';
 import { finding } from './finding.js';
-import {
-  flagOf,
-  flagPath,
-  isAscendMooncake,
-  isMla,
-  isNixl,
-  isP2pNccl,
-  isSglang,
-  isUpstreamMooncake,
-  literalOf,
-  tensorParallelFlag,
-} from './reads.js';
 import { type EngineRole, engineRule, pairRule, servingRule } from './subject.js';
 
 export const devicesCoverWorldSize = engineRule({
@@ -97,95 +84,6 @@ function* wholeDevices(
     }
   }
 }
-
-export const ascendParallelism = pairRule({
-  code: 'TND-029',
-  severity: 'error',
-  title: 'Prefill has a multiple of the tensor parallelism of decode (vllm-ascend)',
-  because: 'the connector raises ValueError otherwise',
-  source: 'pd-protocols C-29',
-  *check({ prefill, decode }) {
-    if (!isAscendMooncake(decode)) return;
-    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (p % d !== 0) {
-      yield finding(flagPath(decode, tensorParallelFlag(decode)), {
-        saw: d,
-        want: `a divisor of ${p}, the size of prefill`,
-        fix: 'lower it on decode or raise it on prefill',
-      });
-    }
-    if (decode.engine.pipelineParallel > 1) {
-      yield finding(flagPath(decode, 'pipeline-parallel-size'), {
-        saw: decode.engine.pipelineParallel,
-        want: '1 on decode',
-        fix: 'remove --pipeline-parallel-size from decode',
-      });
-    }
-  },
-});
-
-export const nixlParallelism = pairRule({
-  code: 'TND-030',
-  severity: 'error',
-  title: 'Decode has a multiple of the tensor parallelism of prefill (NIXL)',
-  because: 'an assertion kills the decode engine otherwise',
-  source: 'pd-protocols C-30',
-  *check({ prefill, decode }) {
-    if (!isNixl(decode)) return;
-    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (d % p === 0) return;
-    yield finding(
-      flagPath(decode, tensorParallelFlag(decode)),
-      { saw: d, want: `a multiple of ${p}, the size of prefill`, fix: 'raise it on decode or lower it on prefill' },
-      isMla(decode) ? 'warning' : 'error',
-    );
-  },
-});
-
-export const mooncakeParallelism = pairRule({
-  code: 'TND-031',
-  severity: 'warning',
-  title: 'Both roles have the same tensor parallelism (Mooncake)',
-  because: 'only equal sizes are described to work',
-  source: 'pd-protocols C-31',
-  *check({ prefill, decode }) {
-    if (!isUpstreamMooncake(decode)) return;
-    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (p === d) return;
-    const divisible = Math.max(p, d) % Math.min(p, d) === 0;
-    const place = { saw: d, want: `${p}, as on prefill`, fix: 'give both roles the same --tensor-parallel-size' };
-    yield finding(flagPath(decode, tensorParallelFlag(decode)), place, divisible ? 'warning' : 'error');
-  },
-});
-
-export const ncclParallelism = pairRule({
-  code: 'TND-032',
-  severity: 'error',
-  title: 'Both roles have the same tensor parallelism (P2P NCCL)',
-  because: 'it connects rank to rank',
-  source: 'pd-protocols C-32',
-  *check({ prefill, decode }) {
-    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    if (!isP2pNccl(decode) || p === d) return;
-    const fix = 'give both roles the same --tensor-parallel-size';
-    yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
-  },
-});
-
-export const sglangParallelism = pairRule({
-  code: 'TND-033',
-  severity: 'warning',
-  title: 'Both roles have the same tensor parallelism (SGLang)',
-  because: 'different sizes are slow at low load and crash under load',
-  source: 'pd-protocols C-33',
-  *check({ prefill, decode }) {
-    const [p, d] = [prefill.engine.tensorParallel, decode.engine.tensorParallel];
-    const staged = [prefill, decode].every((engine) => literalOf(engine, 'SGLANG_DISAGG_STAGING_BUFFER') === '1');
-    if (!isSglang(decode) || isMla(decode) || p === d || staged) return;
-    const fix = 'give both roles the same --tp-size, or set SGLANG_DISAGG_STAGING_BUFFER to "1" on both';
-    yield finding(flagPath(decode, tensorParallelFlag(decode)), { saw: d, want: `${p}, as on prefill`, fix });
-  },
-});
 
 /** What a node of the selected type hands out; undefined when the pod selects none that is known. */
 export function countsOfNode(
@@ -279,28 +177,6 @@ export const workersKnowTheirRank = engineRule({
       saw: 'no WORKER_INDEX or ENTRY_ADDRESS in any command',
       want: 'ranks from $(WORKER_INDEX), the address from $(ENTRY_ADDRESS)',
       fix: 'pass --node-rank $(WORKER_INDEX) and the address of the entry pod, or --headless with a start rank',
-    });
-  },
-});
-
-export const externalBalancingDeclaresPorts = engineRule({
-  code: 'TND-036',
-  severity: 'error',
-  title: 'Every rank that is balanced from outside has a declared port',
-  because: 'traffic goes to ranks that no probe has seen ready',
-  source: 'pd-protocols C-36',
-  *check(engine) {
-    const local = Number(flagOf(engine, 'data-parallel-size-local') ?? 1);
-    if (flagOf(engine, 'data-parallel-external-lb') === undefined || local < 2) return;
-    const declared = new Set((engine.container.ports ?? []).map(({ containerPort }) => containerPort));
-    const first = engine.engine.port;
-    const ports = Array.from({ length: Math.min(local, mostRanks) }, (_, i) => first + i);
-    const missing = ports.filter((port) => !declared.has(port));
-    if (missing.length === 0) return;
-    yield finding(`${engine.containerPath}.ports`, {
-      saw: [...declared].join(', ') || undefined,
-      want: `${first} to ${first + local - 1}`,
-      fix: `declare containerPort ${missing.join(', ')}`,
     });
   },
 });

@@ -1,4 +1,5 @@
 import type { Probe } from '../../api/kube.js';
+import { withoutSlash } from '../../base/path.js';
 import { finding } from './finding.js';
 import {
   configOf,
@@ -94,7 +95,11 @@ export const probesAskTheEngine = engineRule({
   *check(engine) {
     for (const kind of kinds) {
       const { where, port } = askedPort(engine, kind);
-      if (port === undefined || numberOfPort(engine, port) === engine.engine.port) continue;
+      if (port === undefined) continue;
+      if (numberOfPort(engine, port) === engine.engine.port) {
+        yield* unknownPath(engine, kind);
+        continue;
+      }
       yield finding(`${engine.containerPath}.${kind}.${where}.port`, {
         saw: port,
         want: `${engine.engine.port}, the port of the engine`,
@@ -103,6 +108,21 @@ export const probesAskTheEngine = engineRule({
     }
   },
 });
+
+/** A path that the engine does not have is answered 404, which a probe takes for a broken engine. */
+function* unknownPath(engine: EngineRole, kind: (typeof kinds)[number]) {
+  const { path, alsoAnswers = [] } = engine.engine.profile.probes;
+  const { httpGet } = engine.container[kind] ?? {};
+  if (!httpGet) return;
+  const asked = httpGet.path ?? '/';
+  const plain = withoutSlash(asked.split('?')[0] ?? '');
+  if (plain === path || alsoAnswers.includes(plain) || flagOf(engine, 'root-path') !== undefined) return;
+  yield finding(`${engine.containerPath}.${kind}.httpGet.path`, {
+    saw: asked,
+    want: `${path}, or ${alsoAnswers.join(', ')}`,
+    fix: `set the path to ${path}`,
+  });
+}
 
 function askedPort({ container }: EngineRole, kind: (typeof kinds)[number]) {
   const { httpGet, tcpSocket } = container[kind] ?? {};

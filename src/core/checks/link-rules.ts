@@ -216,19 +216,44 @@ export const workersAreNotSelected = linkRule({
   source: 'pd-protocols C-38',
   *check(link) {
     const { matchLabels = {}, pdGroup } = link.server.spec.workloadSelector;
-    for (const [side, engines] of [
-      ['prefillLabels', link.prefill],
-      ['decodeLabels', link.decode],
-    ] as const) {
+    const sides = [
+      ['pdGroup.prefillLabels', pdGroup?.prefillLabels, link.prefill],
+      ['pdGroup.decodeLabels', pdGroup?.decodeLabels, link.decode],
+    ] as const;
+    for (const [field, more, engines] of pdGroup ? sides : ([['matchLabels', {}, link.all]] as const)) {
       for (const { role } of engines.filter((engine) => engine.role.workerReplicas > 0)) {
-        if (!mayMatch(link.subject.serving, role, { ...matchLabels, ...pdGroup?.[side] }, 'worker')) continue;
-        const path = link.judged === 'server' ? `spec.workloadSelector.pdGroup.${side}` : `${role.path}.workerReplicas`;
+        if (!mayMatch(link.subject.serving, role, { ...matchLabels, ...more }, 'worker')) continue;
+        const path = link.judged === 'server' ? `spec.workloadSelector.${field}` : `${role.path}.workerReplicas`;
         yield finding(path, {
           saw: `workers of the role ${role.name} too`,
           want: 'entry pods only',
           fix: `add ${labels.entry}: "true"`,
         });
       }
+    }
+  },
+});
+
+export const everyRankIsAsked = linkRule({
+  code: 'TND-216',
+  severity: 'warning',
+  title: 'Ranks that are balanced from outside get requests',
+  because: 'a ModelServer names one port, so the ranks on the others wait for nothing',
+  source: 'pd-protocols C-36',
+  *check(link) {
+    for (const { engine, containerPath, role } of link.all) {
+      const [first, last] = [engine.apiPorts[0], engine.apiPorts.at(-1)];
+      if (engine.reading === 'opaque' || first === last) continue;
+      const saw = `one port for ranks at ${first} to ${last}`;
+      const both = {
+        server: { path: 'spec.workloadPort.port', saw, want: `one API of the role ${role.name}` },
+        serving: { path: `${containerPath}.args`, saw, want: `one API, as ${serverName(link)} has one port` },
+      };
+      yield told(
+        link,
+        both,
+        'let the engine balance: remove --data-parallel-external-lb, or run each rank as a role instance',
+      );
     }
   },
 });
@@ -241,6 +266,7 @@ export const linkRules: readonly Rule<Link>[] = [
   labelsMatchSides,
   consumersGetNoPrefill,
   workersAreNotSelected,
+  everyRankIsAsked,
 ];
 
 /** Judges what is linked to the object in hand; while the others can still change, a contradiction is a warning. */

@@ -1,3 +1,4 @@
+import { saidNumber } from '../expand/steps/ports.js';
 import { countsOfNode } from './device-rules.js';
 import { finding } from './finding.js';
 import { configOf, integerOf, isAscendMooncake, isNixl, literalOf, numberOf } from './reads.js';
@@ -16,13 +17,26 @@ function claimsOf(engine: EngineRole): readonly Claim[] {
   const side = Number(literalOf(engine, 'VLLM_NIXL_SIDE_CHANNEL_PORT'));
   const kvPort = integerOf(configOf(engine, 'kv_port'));
   const claims: readonly (readonly [string, number | undefined, number])[] = [
-    ['the API port', engine.engine.port, 1],
+    ['the API port', engine.engine.port, engine.engine.apiPorts.length],
     ['--data-parallel-rpc-port', numberOf(engine, 'data-parallel-rpc-port'), 1],
     ['--master-port', numberOf(engine, 'master-port'), 1],
     ['kv_port', isAscendMooncake(engine) ? kvPort : undefined, engine.engine.ranksPerPod],
     ['VLLM_NIXL_SIDE_CHANNEL_PORT', isNixl(engine) && side > 0 ? side : undefined, 1],
+    ...portsOfConnector(engine),
   ];
   return claims.flatMap(([name, first, count]) => (first === undefined ? [] : [{ name, first, count }]));
+}
+
+/** What the pod says about further ports of its connector: a meeting point, a notification. */
+function portsOfConnector(engine: EngineRole): readonly (readonly [string, number | undefined, number])[] {
+  if (isAscendMooncake(engine) || isNixl(engine)) return [];
+  return (engine.connector?.profile?.ports ?? [])
+    .filter(({ when }) => when?.side === undefined || when.side === engine.side)
+    .map((wish) => {
+      const { fromEnv, fromConfig, fromFlag } = wish;
+      const name = fromEnv ?? fromConfig?.split('.').at(-1) ?? `--${fromFlag}`;
+      return [name, saidNumber(engine, wish), 1];
+    });
 }
 
 const overlap = (a: Claim, b: Claim): boolean => a.first < b.first + b.count && b.first < a.first + a.count;

@@ -3,6 +3,7 @@ import { asText } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import { wholeUnits } from '../../base/quantity.js';
 import type { WantedVolume } from '../profiles/types.js';
+import { listAt, objectAt, textAt, textsAt } from '../reading/shape.js';
 import { finding } from './finding.js';
 import {
   extraOf,
@@ -89,9 +90,11 @@ export const offloadedKvFits = engineRule({
     const bytes = integerOf(extraOf(engine, 'cpu_bytes_to_use'));
     const shm = shmOf(engine);
     if (!isOffloading(engine) || bytes === undefined) return;
-    if (!shm || shm.limit === undefined || shm.limit > bytes) return;
-    const fix = 'raise sizeLimit, or lower "cpu_bytes_to_use"';
-    yield finding(shm.path, { saw: shm.volume.emptyDir?.sizeLimit, want: `more than ${bytes} bytes`, fix });
+    const { ranksPerPod, tensorParallel, pipelineParallel } = engine.engine;
+    const needed = bytes * Math.max(1, Math.floor(ranksPerPod / (tensorParallel * pipelineParallel)));
+    if (!shm || shm.limit === undefined || shm.limit > needed) return;
+    const fix = 'raise sizeLimit, or lower "cpu_bytes_to_use", which each engine of the pod takes';
+    yield finding(shm.path, { saw: shm.volume.emptyDir?.sizeLimit, want: `more than ${needed} bytes`, fix });
   },
 });
 
@@ -102,18 +105,34 @@ export const rpcPathsAreOwn = engineRule({
   because: 'two engines with one socket path answer each other',
   source: 'pd-protocols C-43',
   *check(engine, subject) {
-    const name = ['lookup_rpc_port', 'lmcache_rpc_port'].find((key) => extraOf(engine, key) !== undefined);
-    if (name === undefined || instancesOf(engine, subject) < 2 || !isOnHost(engine, '/tmp')) return;
-    const saw = `${name} ${asText(extraOf(engine, name))} with /tmp on the host`;
-    const fix = 'use an emptyDir for /tmp';
+    const socket = socketOf(engine);
+    const sharing = subject.engines.filter((other) => socketOf(other)?.path === socket?.path);
+    if (!socket || sharing.reduce((sum, other) => sum + instancesOf(other, subject), 0) < 2) return;
+    const saw = `${socket.name} with ${socket.folder} on the host`;
+    const fix = `use an emptyDir for ${socket.folder}`;
     yield finding(engine.connector?.path ?? engine.containerPath, { saw, want: 'a folder per pod', fix });
   },
 });
 
-/** Whether a folder of the container is one of the node, shared by all pods there. */
-function isOnHost({ container, spec }: EngineRole, path: string): boolean {
-  const mount = (container.volumeMounts ?? []).find(({ mountPath }) => withoutSlash(mountPath) === path);
-  return (spec.volumes ?? []).some(({ name, hostPath }) => name === mount?.name && hostPath !== undefined);
+/** Where an engine opens its socket, when that is a folder of the node; `path` is equal where two engines meet. */
+function socketOf(engine: EngineRole) {
+  const key = ['lookup_rpc_port', 'lmcache_rpc_port'].find((one) => extraOf(engine, one) !== undefined);
+  const folder = withoutSlash(literalOf(engine, 'VLLM_RPC_BASE_PATH') ?? '/tmp');
+  const host = hostFolder(engine, folder);
+  if (key === undefined || host === undefined) return undefined;
+  const name = `${key} ${asText(extraOf(engine, key))}`;
+  return { name, folder, path: `${host} ${name}` };
+}
+
+/** The folder of the node that a folder of the container is, shared by all pods there; undefined when it is none. */
+function hostFolder({ container, spec }: EngineRole, folder: string): string | undefined {
+  for (const { name, mountPath } of container.volumeMounts ?? []) {
+    const at = withoutSlash(mountPath);
+    const volume = (spec.volumes ?? []).find((other) => other.name === name);
+    if (!volume?.hostPath || (folder !== at && !folder.startsWith(`${at}/`))) continue;
+    return `${withoutSlash(volume.hostPath.path)}${folder.slice(at.length)}`;
+  }
+  return undefined;
 }
 
 /** Files of the node that the pod's accelerator cannot do without, and that neither it nor the container runtime mounts. */
@@ -175,7 +194,7 @@ export const rdmaMayLockMemory = engineRule({
   *check(engine) {
     const { capabilities, privileged } = engine.container.securityContext ?? {};
     if (privileged === true || (capabilities?.add ?? []).some((name) => name === 'IPC_LOCK' || name === 'ALL')) return;
-    if (!usesNetworkCard(engine) && !isUpstreamMooncake(engine)) return;
+    if (!usesRdma(engine)) return;
     yield finding(`${engine.containerPath}.securityContext.capabilities.add`, {
       saw: capabilities?.add?.join(', '),
       want: 'IPC_LOCK',
@@ -183,6 +202,13 @@ export const rdmaMayLockMemory = engineRule({
     });
   },
 });
+
+/** It has a network card, its connector works over one, or UCX is told to use transports or cards of InfiniBand. */
+const usesRdma = (engine: EngineRole): boolean =>
+  usesNetworkCard(engine) ||
+  isUpstreamMooncake(engine) ||
+  /(^|,)(ib|rc|ud|dc)(_|,|$)/.test(literalOf(engine, 'UCX_TLS') ?? '') ||
+  /(^|,)mlx\d/.test(literalOf(engine, 'UCX_NET_DEVICES') ?? '');
 
 export const bothHaveRdma = pairRule({
   code: 'TND-052',
@@ -216,6 +242,19 @@ export const hostNetworkResolves = engineRule({
   },
 });
 
+const hostname = 'kubernetes.io/hostname';
+
+/** The one node that a pod may run on; undefined where it may choose. */
+function fixedNode({ spec }: EngineRole): string | undefined {
+  const required = objectAt(objectAt(spec.affinity, 'nodeAffinity'), 'requiredDuringSchedulingIgnoredDuringExecution');
+  const [term, ...others] = listAt(required, 'nodeSelectorTerms');
+  const names = listAt(term, 'matchExpressions')
+    .filter((one) => textAt(one, 'key') === hostname && textAt(one, 'operator') === 'In')
+    .map((one) => textsAt(one, 'values'));
+  const only = others.length === 0 && names.length === 1 && names[0]?.length === 1 ? names[0][0] : undefined;
+  return spec.nodeName ?? spec.nodeSelector?.[hostname] ?? only;
+}
+
 export const pairIsNotForcedOntoOneNode = pairRule({
   code: 'TND-057',
   severity: 'warning',
@@ -224,8 +263,7 @@ export const pairIsNotForcedOntoOneNode = pairRule({
   source: 'pd-protocols C-57',
   reads: 'pod',
   *check({ prefill, decode }) {
-    const key = 'kubernetes.io/hostname';
-    const [p, d] = [prefill, decode].map(({ spec }) => spec.nodeName ?? spec.nodeSelector?.[key]);
+    const [p, d] = [prefill, decode].map(fixedNode);
     if (!isAscendMooncake(decode) || p === undefined || p !== d || decode.spec.hostNetwork === true) return;
     yield finding(`${decode.path}.nodeSelector`, {
       saw: d,

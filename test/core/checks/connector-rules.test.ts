@@ -107,6 +107,24 @@ boundaries('TND-015', 'npu', [
     { severity: 'error' },
   ],
   ['no version', [image('quay.io/ascend/vllm-ascend'), decode(sizes('decode', undefined))], { severity: 'warning' }],
+  [
+    'another member in one of the two configurations',
+    [decode(sizes('prefill', { tp_size: 2, dp_size: 1, pp_size: 2 }))],
+    {
+      path: configAt,
+      saw: 'prefill.pp_size 2',
+      want: 'absent, as in the configuration of prefill',
+      fix: 'write the same prefill.pp_size into both kv_connector_extra_config',
+      severity: 'error',
+    },
+  ],
+  [
+    'a member of prefill alone',
+    [prefill(sizes('decode', { tp_size: 2, dp_size: 1, pp_layer_partition: [1, 2] }))],
+    { saw: 'decode.pp_layer_partition absent', want: '[1,2], as in the configuration of prefill' },
+  ],
+  ['a member with its default', [decode(sizes('prefill', { tp_size: 2, dp_size: 1, pp_size: 1 }))]],
+  ['a member on both', [both(sizes('prefill', { tp_size: 2, dp_size: 1, pp_size: 2 }))]],
   ['a partner that cannot be read', [decode(hidden), prefill(sizes('decode', { tp_size: 9, dp_size: 9 }))]],
 ]);
 boundaries('TND-015', 'gpu', [['a connector without sizes', []]]);

@@ -1,6 +1,6 @@
-/** Devices and parallelism: counts, whole numbers, and the sizes that each connector can connect. */
+/** Devices: counts, whole numbers, kinds, and the workers of a role. */
 import { boundaries, engine, pod, role } from './boundaries.js';
-import { connector, decode, env, limits, prefill, replaced, roles, staffed } from './edits.js';
+import { decode, env, limits, prefill, replaced, roles, staffed } from './edits.js';
 import { both, type Edit, type RoleDraft } from './example.js';
 
 const gpus = (count: unknown, more: object = {}) => limits({ 'nvidia.com/gpu': count, ...more });
@@ -9,13 +9,8 @@ const resources = (limits: object | undefined, requests?: object) => (r: RoleDra
   Object.assign(r.container, { resources: { ...(limits && { limits }), ...(requests && { requests }) } });
 const onNodes = (type: string) => (r: RoleDraft) =>
   Object.assign(r.pod, { nodeSelector: { 'accelerator-type': type } });
-const tp = (p: number, d: number, flag = 'tensor-parallel-size'): Edit[] => [
-  prefill(replaced({ [flag]: String(p) })),
-  decode(replaced({ [flag]: String(d) })),
-];
 const hidden = (r: RoleDraft) => Object.assign(r, { command: ['/start.sh'], flags: {}, config: undefined });
 const limitsAt = `${engine.decode}.resources.limits["nvidia.com/gpu"]`;
-const mla = both(replaced({ model: 'deepseek-ai/DeepSeek-V3' }));
 
 boundaries('TND-021', 'gpu', [
   ['as many devices as ranks', [decode(gpus('2')), decode(replaced({ 'tensor-parallel-size': '2' }))]],
@@ -84,63 +79,6 @@ boundaries('TND-023', 'gpu', [
     { path: `${pod.decode}.containers[1].resources.limits`, saw: '0.5' },
   ],
 ]);
-
-boundaries('TND-029', 'npu', [
-  ['equal sizes', tp(4, 4)],
-  ['prefill twice as large', tp(4, 2)],
-  ['prefill three times as large', tp(6, 2)],
-  [
-    'prefill larger, no multiple',
-    tp(3, 2),
-    { path: /roles\[1\].*\.args\[\d+\]$/, saw: 2, want: 'a divisor of 3, the size of prefill', severity: 'error' },
-  ],
-  ['prefill smaller', tp(2, 4), { saw: 4 }],
-  ['pipelines on prefill', [prefill(replaced({ 'pipeline-parallel-size': '2' }))]],
-  ['a pipeline of one on decode', [decode(replaced({ 'pipeline-parallel-size': '1' }))]],
-  [
-    'a pipeline of two on decode',
-    [decode(replaced({ 'pipeline-parallel-size': '2' }))],
-    { saw: 2, want: '1 on decode' },
-  ],
-]);
-boundaries('TND-029', 'gpu', [
-  ['another connector', [...tp(2, 4), decode(replaced({ 'pipeline-parallel-size': '2' }))]],
-]);
-
-boundaries('TND-030', 'gpu', [
-  ['equal sizes', tp(2, 2)],
-  ['decode twice as large', tp(2, 4)],
-  ['decode larger, no multiple', tp(2, 3), { saw: 3, want: /^a multiple of 2/, severity: 'error' }],
-  ['decode smaller', tp(4, 2), { saw: 2, want: /^a multiple of 4/, severity: 'error' }],
-  ['decode smaller, and KV is the same on every rank', [...tp(4, 2), mla], { severity: 'warning' }],
-  ['NIXL push', [connector('NixlPushConnector'), ...tp(4, 2)], { severity: 'error' }],
-  ['another connector', [connector('SharedStorageConnector'), ...tp(4, 2)]],
-]);
-
-boundaries('TND-031', 'gpu', [
-  ['equal sizes', [connector('MooncakeConnector'), ...tp(2, 2)]],
-  ['decode larger', [connector('MooncakeConnector'), ...tp(2, 4)], { saw: 4, want: /^2,/, severity: 'warning' }],
-  ['prefill larger', [connector('MooncakeConnector'), ...tp(4, 2)], { saw: 2, severity: 'warning' }],
-  ['decode larger, no multiple', [connector('MooncakeConnector'), ...tp(2, 3)], { severity: 'error' }],
-  ['prefill larger, no multiple', [connector('MooncakeConnector'), ...tp(3, 2)], { severity: 'error' }],
-  ['another connector', tp(2, 3)],
-]);
-
-boundaries('TND-032', 'gpu', [
-  ['equal sizes', [connector('P2pNcclConnector'), ...tp(2, 2)]],
-  ['a multiple', [connector('P2pNcclConnector'), ...tp(2, 4)], { saw: 4, want: /^2,/ }],
-  ['another connector', tp(2, 4)],
-]);
-
-boundaries('TND-033', 'sglang', [
-  ['equal sizes', tp(2, 2, 'tp-size')],
-  ['different sizes', tp(2, 4, 'tp-size'), { path: /roles\[1\].*\.args\[\d+\]$/, saw: 4, want: /^2,/ }],
-  [
-    'different sizes, and KV is the same on every rank',
-    [...tp(2, 4, 'tp-size'), both(replaced({ 'model-path': 'deepseek-ai/DeepSeek-R1' }))],
-  ],
-]);
-boundaries('TND-033', 'gpu', [['another engine', tp(2, 4)]]);
 
 boundaries('TND-034', 'npu', [
   ...(
@@ -229,32 +167,6 @@ boundaries('TND-035', 'npu', [
   ],
   ['a type on decode alone', [decode(onNodes('half'))]],
   ['a type on prefill alone', [prefill(onNodes('half'))]],
-]);
-
-const external = (local?: string) =>
-  decode(replaced({ 'data-parallel-external-lb': true, ...(local && { 'data-parallel-size-local': local }) }));
-const declaring = (...numbers: number[]) =>
-  decode((r) => Object.assign(r.container, { ports: numbers.map((containerPort) => ({ containerPort })) }));
-boundaries('TND-036', 'gpu', [
-  ['one rank', [external('1')]],
-  ['one rank, because nothing is said', [external()]],
-  ['two ranks inside one server', [decode(replaced({ 'data-parallel-size-local': '2' }))]],
-  ['two ranks, both declared', [external('2'), declaring(8000, 8001)]],
-  [
-    'two ranks, nothing declared',
-    [external('2')],
-    { path: `${engine.decode}.ports`, saw: undefined, want: '8000 to 8001', fix: 'declare containerPort 8000, 8001' },
-  ],
-  [
-    'three ranks, two declared',
-    [external('3'), declaring(8000, 8002)],
-    { saw: '8000, 8002', want: '8000 to 8002', fix: 'declare containerPort 8001' },
-  ],
-  [
-    'more ranks than memory holds',
-    [external('100000000000000')],
-    { want: '8000 to 100000000007999', fix: /^declare containerPort 8000, .*, 8063$/ },
-  ],
 ]);
 
 const workers = (template?: object) =>

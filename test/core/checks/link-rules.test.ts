@@ -268,6 +268,51 @@ boundaries('TND-038', [
   ],
 ]);
 
+const whole = server(selecting({ pdGroup: undefined }));
+boundaries('TND-038', [
+  ['no pair and no workers', { server: whole }, [], []],
+  [
+    'no pair, and workers too',
+    { edits: [withWorker()], server: whole },
+    [{ path: 'spec.workloadSelector.matchLabels', saw: 'workers of the role decode too', want: 'entry pods only' }],
+    [{ path: `${role.decode}.workerReplicas` }],
+  ],
+  [
+    'no pair, entries only',
+    {
+      edits: [withWorker()],
+      server: server(
+        selecting({
+          pdGroup: undefined,
+          matchLabels: { 'modelserving.volcano.sh/name': 'demo', 'modelserving.volcano.sh/entry': 'true' },
+        }),
+      ),
+    },
+    [],
+    [],
+  ],
+]);
+
+const outside = decode(replaced({ 'data-parallel-external-lb': true, 'data-parallel-size-local': '4' }));
+boundaries('TND-216', [
+  ['one API', {}, [], []],
+  ['ranks inside one API', { edits: [decode(replaced({ 'data-parallel-size-local': '4' }))] }, [], []],
+  [
+    'ranks with APIs of their own',
+    { edits: [outside] },
+    [
+      {
+        path: 'spec.workloadPort.port',
+        saw: 'one port for ranks at 8000 to 8003',
+        want: 'one API of the role decode',
+        severity: 'warning',
+      },
+    ],
+    [{ path: `${engine.decode}.args`, want: 'one API, as ModelServer demo has one port', fix: /external-lb/ }],
+  ],
+  ['a command that cannot be read', { edits: [outside, hidden] }, [], []],
+]);
+
 t.test('TND-209', async (t) => {
   const hear = (matchLabels: unknown, servings: CheckContext['modelServings']) =>
     checkModelServer(server(selecting({ matchLabels })), {

@@ -105,8 +105,35 @@ boundaries('TND-028', 'gpu', [
     [decode(replaced({ 'data-parallel-rpc-port': '9', 'master-port': '9' }))],
     { saw: '--master-port 9', want: 'a port that is not --data-parallel-rpc-port' },
   ],
+  [
+    'the meeting point of upstream Mooncake on the API port',
+    [connector('MooncakeConnector'), prefill(env({ VLLM_MOONCAKE_BOOTSTRAP_PORT: '8000' }))],
+    { path: engine.prefill, saw: 'VLLM_MOONCAKE_BOOTSTRAP_PORT 8000', want: 'a port that is not the API port' },
+  ],
+  [
+    'where decode looks for it, which opens none',
+    [connector('MooncakeConnector'), decode(env({ VLLM_MOONCAKE_BOOTSTRAP_PORT: '8000' }))],
+  ],
+  [
+    'two ports of MoRI-IO in one',
+    [connector('MoRIIOConnector'), decode((r) => Object.assign(r.extra, { handshake_port: '7', notify_port: '7' }))],
+    { path: engine.decode, saw: 'notify_port 7', want: 'a port that is not handshake_port' },
+  ],
+  [
+    'the API of the second rank',
+    [decode(replaced({ 'data-parallel-external-lb': true, 'data-parallel-size-local': '2' })), decode(side('8001'))],
+    { saw: 'VLLM_NIXL_SIDE_CHANNEL_PORT 8001', want: 'a port that is not the API port' },
+  ],
   ['the side channel of another connector', [connector('MooncakeConnector'), decode(side('8000'))]],
   ['the kv_port of another connector', [decode(config({ kv_port: '8000' }))]],
+]);
+boundaries('TND-028', 'sglang', [
+  [
+    'the meeting point on the API port',
+    [prefill(replaced({ 'disaggregation-bootstrap-port': '8000' }))],
+    { path: engine.prefill, saw: '--disaggregation-bootstrap-port 8000' },
+  ],
+  ['the usual one', []],
 ]);
 boundaries('TND-028', 'npu', [
   ['kv_port and its ranks before the API port', [kvPort('7998')]],

@@ -57,6 +57,23 @@ const special: Readonly<Record<string, () => { passes: readonly Finding[]; fails
       );
     return { passes: ask('vllm'), fails: ask('unheard-of') };
   },
+  'TND-216': () => ({
+    passes: check(['', 'server', {}]),
+    fails: checkModelServer(server(), {
+      ...context,
+      modelServings: [
+        readServing(
+          draft(
+            'gpu',
+            decode((r) =>
+              Object.assign(r.flags, { 'data-parallel-external-lb': true, 'data-parallel-size-local': '2' }),
+            ),
+          ),
+          profiles,
+        ),
+      ],
+    }),
+  }),
   'TND-215': () => ({
     passes: check(['', 'route', {}]),
     fails: check(['', 'route', {}], { modelRoutes: [route({}, 'older')] }),

@@ -58,6 +58,12 @@ const instances =
     Object.assign(role.role, { replicas });
 const gpus = (count: string) => ({ 'nvidia.com/gpu': count, memory: '64Gi' });
 const rdma = { 'nvidia.com/gpu': '1', memory: '64Gi', 'rdma/hca_shared': '1' };
+const terms = (values: readonly string[], operator = 'In', key = 'kubernetes.io/hostname') => [
+  { matchExpressions: [{ key, operator, values }] },
+];
+const near = (nodeSelectorTerms: readonly object[]) => ({
+  nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
+});
 const alone = { 'kubernetes.io/hostname': 'n1' };
 
 interface Row {
@@ -93,6 +99,16 @@ const table: Readonly<Record<string, readonly Row[]>> = {
   'TND-048': [
     { given: 'more than the offloaded bytes', edits: [offloading(8 * 1024 ** 3 - 1)], findings: 0 },
     { given: 'as much as the offloaded bytes', edits: [offloading(8 * 1024 ** 3)], findings: 2 },
+    {
+      given: 'as much as those of two engines',
+      edits: [offloading(4 * 1024 ** 3), (role) => Object.assign(role.flags, { 'data-parallel-size': '2' })],
+      findings: 2,
+    },
+    {
+      given: 'as much as those of one engine of two ranks needs, and more',
+      edits: [offloading(4 * 1024 ** 3), (role) => Object.assign(role.flags, { 'tensor-parallel-size': '2' })],
+      findings: 0,
+    },
     { given: 'no number of bytes', edits: [offloading(undefined)], findings: 0 },
     { given: 'no shared memory', edits: [offloading(8 * 1024 ** 3), shm('8Gi', '/other')], findings: 0 },
     { given: 'shared memory without a size', edits: [offloading(8 * 1024 ** 3), shm(undefined)], findings: 0 },
@@ -104,11 +120,42 @@ const table: Readonly<Record<string, readonly Row[]>> = {
   ],
   'TND-043': [
     { given: 'two pods and a host folder', edits: [instances(2), folders({ hostPath: { path: '/t' } })], findings: 2 },
-    { given: 'one pod and a host folder', edits: [folders({ hostPath: { path: '/t' } })], findings: 0 },
+    { given: 'one pod of each role, with one name', edits: [folders({ hostPath: { path: '/t' } })], findings: 2 },
+    {
+      given: 'one pod of each role, with names of their own',
+      edits: [
+        folders({ hostPath: { path: '/t' } }),
+        (role) => Object.assign(role, { extra: { lookup_rpc_port: role.name } }),
+      ],
+      findings: 0,
+    },
+    {
+      given: 'one pod of each role, in folders of their own',
+      edits: [(role) => folders({ hostPath: { path: `/${role.name}/` } })(role)],
+      findings: 0,
+    },
     { given: 'two pods, each with a folder', edits: [instances(2), folders({ emptyDir: {} })], findings: 0 },
     {
       given: 'two pods, the host folder elsewhere',
       edits: [instances(2), folders({ hostPath: { path: '/t' } }, '/data')],
+      findings: 0,
+    },
+    {
+      given: 'two pods, and the host folder is above that of the sockets',
+      edits: [
+        instances(2),
+        folders({ hostPath: { path: '/t' } }, '/data/'),
+        (role) => Object.assign(role.env, { VLLM_RPC_BASE_PATH: '/data/rpc/' }),
+      ],
+      findings: 2,
+    },
+    {
+      given: 'two pods, and the sockets are beside the host folder',
+      edits: [
+        instances(2),
+        folders({ hostPath: { path: '/t' } }, '/data'),
+        (role) => Object.assign(role.env, { VLLM_RPC_BASE_PATH: '/database' }),
+      ],
       findings: 0,
     },
     {
@@ -122,6 +169,21 @@ const table: Readonly<Record<string, readonly Row[]>> = {
     { given: 'no card and no right', edits: [], findings: 0 },
     { given: 'the right', edits: [asking(rdma), allowing({ capabilities: { add: ['IPC_LOCK'] } })], findings: 0 },
     { given: 'every right', edits: [asking(rdma), allowing({ capabilities: { add: ['ALL'] } })], findings: 0 },
+    ...['rc,cuda_copy', 'cuda_copy,ud_x', 'ib'].map((value) => ({
+      given: `no card, and UCX over ${value}`,
+      edits: [(role: RoleDraft) => Object.assign(role.env, { UCX_TLS: value })],
+      findings: 2,
+    })),
+    ...['^gga', 'tcp,cuda_copy', 'src,library'].map((value) => ({
+      given: `no card, and UCX over ${value}`,
+      edits: [(role: RoleDraft) => Object.assign(role.env, { UCX_TLS: value })],
+      findings: 0,
+    })),
+    {
+      given: 'no card, and one that UCX is told',
+      edits: [(role) => Object.assign(role.env, { UCX_NET_DEVICES: 'eth0,mlx5_0:1' })],
+      findings: 2,
+    },
     { given: 'another right', edits: [asking(rdma), allowing({ capabilities: { add: ['SYS_NICE'] } })], findings: 2 },
     { given: 'a privileged container', edits: [asking(rdma), allowing({ privileged: true })], findings: 0 },
   ],
@@ -137,6 +199,21 @@ const table: Readonly<Record<string, readonly Row[]>> = {
   'TND-057': [
     { given: 'one node for both', base: 'npu', edits: [onNode({ nodeSelector: alone })], findings: 1 },
     { given: 'one node by its name', base: 'npu', edits: [onNode({ nodeName: 'n1' })], findings: 1 },
+    { given: 'one node by affinity', base: 'npu', edits: [onNode({ affinity: near(terms(['n1'])) })], findings: 1 },
+    {
+      given: 'one of two nodes by affinity',
+      base: 'npu',
+      edits: [onNode({ affinity: near(terms(['n1', 'n2'])) })],
+      findings: 0,
+    },
+    { given: 'not one node', base: 'npu', edits: [onNode({ affinity: near(terms(['n1'], 'NotIn')) })], findings: 0 },
+    { given: 'one zone', base: 'npu', edits: [onNode({ affinity: near(terms(['n1'], 'In', 'zone')) })], findings: 0 },
+    {
+      given: 'one node or anything else',
+      base: 'npu',
+      edits: [onNode({ affinity: near([...terms(['n1']), {}]) })],
+      findings: 0,
+    },
     {
       given: 'nodes of their own',
       base: 'npu',

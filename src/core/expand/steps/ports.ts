@@ -80,16 +80,19 @@ function port(subject: Subject, name: string | undefined, containerPort: number,
   return { kind: 'entry', list: [...engineAt(subject), 'ports'], key: 'containerPort', value, by, because, source };
 }
 
-/** The number in use: from environment, KV-transfer configuration or flag, where the pod moves it. */
-function numberOf(
+/** The number in use: as the pod says, else the profile's. */
+const numberOf = (reading: PodReading, wish: WantedPort): number => saidNumber(reading, wish) ?? wish.port;
+
+/** A port of the connector where the pod itself names it: in environment, KV-transfer configuration or a flag. */
+export function saidNumber(
   { env, engine, connector }: PodReading,
-  { port: usual, fromEnv, fromConfig, fromFlag }: WantedPort,
-): number {
+  { fromEnv, fromConfig, fromFlag }: WantedPort,
+): number | undefined {
   return (
     (fromEnv && whole(env.get(fromEnv)?.value)) ||
     (fromConfig && whole(valueAt(connector?.own, fromConfig))) ||
     (fromFlag && whole(engine.args.get(fromFlag))) ||
-    usual
+    undefined
   );
 }
 

@@ -48,6 +48,8 @@ export const engineSchema = Type.Object(
         /** Flag with the port where the ranks of other pods report to the entry pod. */
         dataParallelPort: Type.Optional(text()),
         contextParallel: Type.Optional(text()),
+        /** The same inside the tensor-parallel world (SGLang): it takes no further devices. */
+        contextParallelInside: Type.Optional(text()),
         nodes: Type.Optional(text()),
         /** With this flag the data-parallel ranks live inside the tensor-parallel world (SGLang's DP attention). */
         dataParallelInside: Type.Optional(text()),
@@ -85,6 +87,8 @@ export const engineSchema = Type.Object(
     probes: Type.Object(
       {
         path: text(),
+        /** Further paths that a working engine answers with 200. */
+        alsoAnswers: Type.Optional(texts()),
         periodSeconds: count(),
         timeoutSeconds: count(),
         failureThreshold: count(),
