@@ -114,9 +114,12 @@ t.test('pods that our controller creates', needsControlPlane, async (t) => {
   });
 });
 
-/** Of each template of a recipe, as its golden file has it: image, arguments, environment. */
+/** This cluster has no Volcano, so nothing is told that only Volcano knows. */
+const here = { ...defaultExpandSettings, schedulerNames: { volcano: 'default-scheduler' } };
+
+/** Of each template of a recipe, as its golden file has it where Volcano is not needed: image, arguments, environment. */
 function templatesOf(recipe: Recipe): readonly (readonly string[])[] {
-  const { object } = expandServing(terseOf(recipe), profiles, defaultExpandSettings);
+  const { object } = expandServing(terseOf(recipe), profiles, here);
   return readServing(object, profiles).roles.flatMap(({ pod, worker }) =>
     [pod, worker].flatMap((one) => (one ? [linesOf(one.container)] : [])),
   );
