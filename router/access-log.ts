@@ -1,3 +1,4 @@
+import { isoTime } from '../src/telemetry/iso-time.js';
 import type { Job, LegRecord } from './job.js';
 import { tenths } from './tenths.js';
 
@@ -76,19 +77,6 @@ function ofJob({ head, model, view, legs, streaming, promptTokens, completionTok
 function ofLeg({ leg, pod, outcome, ms, firstMs }: LegRecord): string {
   const first = firstMs === undefined ? '' : `,"first_ms":${tenths(firstMs)}`;
   return `{"leg":"${leg}","pod":${quoted(pod)},"outcome":"${outcome}","ms":${tenths(ms)}${first}}`;
-}
-
-let second = -1;
-let untilSecond = '';
-
-/** ISO 8601 in UTC; the calendar is asked once per second. */
-function isoTime(at: number): string {
-  const ms = at % 1000;
-  if (at - ms !== second) {
-    second = at - ms;
-    untilSecond = new Date(second).toISOString().slice(0, 20);
-  }
-  return `${untilSecond}${ms < 100 ? '0' : ''}${ms < 10 ? '0' : ''}${ms}Z`;
 }
 
 const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;

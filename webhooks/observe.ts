@@ -33,7 +33,7 @@ export function createObserver(metrics: Metrics, logger: Logger): Observer {
       seconds.observe(took, webhook);
       for (const { code, severity } of decision.findings ?? []) findings.add(1, code, severity);
       for (const origin in decision.injected) injected.add(decision.injected[origin] ?? 0, origin);
-      logger.info({ ...lineOf(webhook, request, decision), ms: Math.round(took * 1e3) / 1e3 }, answer);
+      logger.info(lineOf(webhook, request, decision, took), answer);
     },
     malformed(webhook, code, message) {
       refused.add(1, webhook, code);
@@ -47,8 +47,9 @@ function answerOf({ allowed, patch, status }: Decision): string {
   return patch && patch.operations > 0 ? 'patched' : 'allowed';
 }
 
-function lineOf(webhook: string, request: ReviewRequest, decision: Decision): Record<string, unknown> {
-  const { findings = [], patch, note } = decision;
+/** The logger leaves out what is undefined. */
+function lineOf(webhook: string, request: ReviewRequest, decision: Decision, took: number): object {
+  const { findings = [], patch, note, status } = decision;
   return {
     webhook,
     uid: request.uid,
@@ -58,9 +59,10 @@ function lineOf(webhook: string, request: ReviewRequest, decision: Decision): Re
     operation: request.operation,
     dryRun: request.dryRun,
     user: request.user,
-    ...(findings.length > 0 && { findings: findings.map(({ code, severity }) => `${code} ${severity}`) }),
-    ...(patch && patch.operations > 0 && { fields: patch.operations }),
-    ...(note !== undefined && { note }),
-    ...(decision.status && { reason: decision.status.message.slice(0, 500) }),
+    findings: findings.length > 0 ? findings.map(({ code, severity }) => `${code} ${severity}`) : undefined,
+    fields: patch && patch.operations > 0 ? patch.operations : undefined,
+    note,
+    reason: status?.message.slice(0, 500),
+    ms: Math.round(took * 1e3) / 1e3,
   };
 }

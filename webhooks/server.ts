@@ -131,10 +131,11 @@ function answerError(error: unknown, response: ServerResponse, webhook: string, 
   // What is left of a body that was refused is not read: the connection ends with the answer.
   response.setHeader('connection', 'close');
   if (status === 429) response.setHeader('retry-after', '1');
-  send(response, status, 'text/plain; charset=utf-8', `${code}: ${message}\n`);
+  send(response, status, 'text/plain; charset=utf-8', Buffer.from(`${code}: ${message}\n`).toString('latin1'));
 }
 
+/** @param text with a character for each byte: so head and body leave in one piece, without being counted and converted */
 function send(response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) });
-  response.end(text);
+  response.writeHead(status, { 'content-type': type, 'content-length': text.length });
+  response.end(text, 'latin1');
 }

@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { isoTime } from './iso-time.js';
 import { writeLog } from './standard-error.js';
 
 export type { Logger };
@@ -12,7 +13,7 @@ export function createLogger(name: string, level: LogLevel = 'info'): Logger {
       name,
       level,
       base: { part: name },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     { write: writeLog },
