@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
+import { type ServerOptions as NodeServerOptions, Server } from 'node:https';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { describeError, TandemError } from '../src/base/errors.js';
 import { explainClientErrors } from '../src/server/client-error.js';
 import { answerProbe, type ProbeState } from '../src/server/probes.js';
 import { BodyBudget, withBody } from './body.js';
 import { type Decision, refuse } from './decision.js';
 import { reviewErrors } from './errors.js';
+import type { HttpAnswer } from './http-answer.js';
 import type { Observer } from './observe.js';
+import { type LaneOptions, PlainLane } from './plain-lane.js';
 import { answerReview, type ReviewRequest, readReview } from './review.js';
 
 /** One webhook: a short name for metrics, its path, and the decision. */
@@ -32,10 +34,14 @@ const headerBytes = 16_384;
 /** Below the 10 s that the configurations give a review, so that a slow body never outlives its caller. */
 const defaultRequestTimeout = 9_000;
 
+/** Longer than the 90 s that Go's client keeps an idle connection, so that we never close one as it is used again. */
+const idleTimeout = 100_000;
+
 /** The HTTPS server, not yet listening. Every answer is a well-formed AdmissionReview, a probe, or 4xx with a reason. */
 export function createWebhookServer(options: ServerOptions): Server {
-  const requestTimeout = options.requestTimeout ?? defaultRequestTimeout;
-  const server = createServer(
+  const { budget = new BodyBudget(), requestTimeout = defaultRequestTimeout } = options;
+  const judge = judging(options);
+  const server = new TwoLaneServer(
     {
       ...options.tls,
       minVersion: 'TLSv1.2',
@@ -45,29 +51,80 @@ export function createWebhookServer(options: ServerOptions): Server {
       maxHeaderSize: headerBytes,
       handshakeTimeout: 5_000,
     },
-    answering(options),
+    answering(options, judge, budget),
+    { answerer: judge, budget, idleTimeout },
   );
   explainClientErrors(server, headerBytes);
-  // Longer than the 90 s that Go's client keeps an idle connection, so that we never close one as it is used again.
-  server.keepAliveTimeout = 100_000;
+  server.keepAliveTimeout = idleTimeout;
   server.maxConnections = 2_000;
   return server;
 }
 
-/** Answers every request: a webhook's path with its decision, a probe, or with what is wrong. */
-function answering(options: ServerOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const byPath = new Map(options.webhooks.map((webhook) => [webhook.path, webhook]));
-  const known = [...byPath.keys()].join(', ');
-  const { observer, budget = new BodyBudget() } = options;
+/** Node's server, which gets only the connections on which something other than plain requests comes. */
+class TwoLaneServer extends Server {
+  readonly #lane: PlainLane;
+
+  constructor(
+    options: NodeServerOptions,
+    answer: (request: IncomingMessage, response: ServerResponse) => void,
+    lane: Omit<LaneOptions, 'takeOver'>,
+  ) {
+    super(options, answer);
+    const nodes = this.listeners('secureConnection');
+    this.removeAllListeners('secureConnection');
+    const takeOver = (socket: TLSSocket) => {
+      for (const listener of nodes) listener.call(this, socket);
+    };
+    this.#lane = new PlainLane({ ...lane, takeOver });
+    this.on('secureConnection', (socket) => this.#lane.take(socket));
+    this.once('close', () => this.#lane.closeAll());
+  }
+
+  override closeIdleConnections(): void {
+    this.#lane.closeIdle();
+    super.closeIdleConnections();
+  }
+
+  override closeAllConnections(): void {
+    this.#lane.closeAll();
+    super.closeAllConnections();
+  }
+}
+
+/** Answers the body of a review at a path: with the decision, or with what is wrong. */
+type Judge = (path: string) => ((body: Buffer) => Promise<HttpAnswer>) | undefined;
+
+function judging({ webhooks, observer }: ServerOptions): Judge {
+  const answerers = new Map(
+    webhooks.map((webhook) => {
+      const answer = (body: Buffer) =>
+        review(webhook, body, observer).catch((error: unknown) => answerTo(error, webhook.name, observer));
+      return [webhook.path, answer] as const;
+    }),
+  );
+  return (path) => answerers.get(path);
+}
+
+/** Answers every request of Node's server: a webhook's path with its decision, a probe, or with what is wrong. */
+function answering(
+  { webhooks, observer, probes }: ServerOptions,
+  judge: Judge,
+  budget: BodyBudget,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const names = new Map(webhooks.map(({ path, name }) => [path, name]));
+  const known = [...names.keys()].join(', ');
   return (request, response) => {
     const path = pathOf(request);
-    const webhook = byPath.get(path);
-    if (webhook === undefined && answerProbe(request, response, options.probes)) return;
-    const answer = webhook
-      ? review(webhook, { request, response, observer, budget })
+    const answer = judge(path);
+    if (answer === undefined && answerProbe(request, response, probes)) return;
+    const answered = answer
+      ? collected(request, budget, answer)
       : Promise.reject(reviewErrors('unknown-path', { path: path.slice(0, 100), known }));
-    // A metric label must be bounded, and a path is the sender's choice.
-    answer.catch((error: unknown) => answerError(error, response, webhook?.name ?? 'other', observer));
+    answered
+      // A metric label must be bounded, and a path is the sender's choice.
+      .catch((error: unknown) => answerTo(error, names.get(path) ?? 'other', observer))
+      .then((given) => send(response, given))
+      .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   };
 }
 
@@ -76,22 +133,26 @@ const pathOf = ({ url = '' }: IncomingMessage): string => {
   return query < 0 ? url : url.slice(0, query);
 };
 
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly observer: Observer;
-  readonly budget: BodyBudget;
+async function collected(
+  request: IncomingMessage,
+  budget: BodyBudget,
+  answer: (body: Buffer) => Promise<HttpAnswer>,
+): Promise<HttpAnswer> {
+  requirePostedJson(request);
+  return withBody(request, budget, answer);
 }
 
-async function review(webhook: Webhook, { request, response, observer, budget }: Exchange): Promise<void> {
-  requirePostedJson(request);
-  await withBody(request, budget, async (body) => {
-    const asked = readReview(body);
-    const started = performance.now();
-    const decision = await decideSafely(webhook, asked);
-    observer.decided(webhook.name, asked, decision, performance.now() - started);
-    send(response, 200, 'application/json; charset=utf-8', answerReview(asked.uid, decision));
-  });
+async function review(webhook: Webhook, body: Buffer, observer: Observer): Promise<HttpAnswer> {
+  const asked = readReview(body);
+  const started = performance.now();
+  const decision = await decideSafely(webhook, asked);
+  observer.decided(webhook.name, asked, decision, performance.now() - started);
+  return {
+    status: 200,
+    type: 'application/json; charset=utf-8',
+    text: answerReview(asked.uid, decision),
+    ends: false,
+  };
 }
 
 function requirePostedJson({ method = '', headers }: IncomingMessage): void {
@@ -121,21 +182,22 @@ async function decideSafely(webhook: Webhook, request: ReviewRequest): Promise<D
 const isTooDeep = (error: unknown): boolean =>
   error instanceof RangeError && error.message.startsWith('Maximum call stack size exceeded');
 
-function answerError(error: unknown, response: ServerResponse, webhook: string, observer: Observer): void {
+/** What is left of a body that was refused is not read, so the connection ends with the answer. */
+function answerTo(error: unknown, webhook: string, observer: Observer): HttpAnswer {
   const { code, message, status } =
     error instanceof TandemError
       ? error
       : reviewErrors('not-readable', { why: describeError(error).slice(0, 200) }, error);
   observer.malformed(webhook, code, message);
-  if (response.headersSent || response.destroyed) return;
-  // What is left of a body that was refused is not read: the connection ends with the answer.
-  response.setHeader('connection', 'close');
-  if (status === 429) response.setHeader('retry-after', '1');
-  send(response, status, 'text/plain; charset=utf-8', Buffer.from(`${code}: ${message}\n`).toString('latin1'));
+  const text = Buffer.from(`${code}: ${message}\n`).toString('latin1');
+  const answer = { status, type: 'text/plain; charset=utf-8', text, ends: true };
+  return status === 429 ? { ...answer, retryAfter: 1 } : answer;
 }
 
-/** @param text with a character for each byte: so head and body leave in one piece, without being counted and converted */
-function send(response: ServerResponse, status: number, type: string, text: string): void {
+function send(response: ServerResponse, { status, type, text, ends, retryAfter }: HttpAnswer): void {
+  if (response.headersSent || response.destroyed) return;
+  if (ends) response.setHeader('connection', 'close');
+  if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
   response.writeHead(status, { 'content-type': type, 'content-length': text.length });
   response.end(text, 'latin1');
 }
