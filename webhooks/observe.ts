@@ -9,6 +9,8 @@ export interface Observer {
   decided(webhook: string, request: ReviewRequest, decision: Decision, milliseconds: number): void;
   /** A body that was answered with 4xx. */
   malformed(webhook: string, code: string, message: string): void;
+  /** A connection with more than plain requests on it. */
+  handedOver(): void;
 }
 
 /** Upper bounds in seconds. */
@@ -25,7 +27,13 @@ export function createObserver(metrics: Metrics, logger: Logger): Observer {
     'origin',
   ]);
   const seconds = new Seconds('tandem_webhook_review_seconds', 'Time to decide', ['webhook'], bounds);
-  for (const series of [reviews, refused, findings, injected, seconds]) metrics.addSource(() => series.render());
+  const connections = new Counts(
+    'tandem_webhook_connections_handed_over_total',
+    "Connections with other than plain requests, left to Node's HTTP server",
+    ['to'],
+  );
+  for (const series of [reviews, refused, findings, injected, seconds, connections])
+    metrics.addSource(() => series.render());
   return {
     decided(webhook, request, decision, took) {
       const answer = answerOf(decision);
@@ -39,6 +47,7 @@ export function createObserver(metrics: Metrics, logger: Logger): Observer {
       refused.add(1, webhook, code);
       logger.warn({ webhook, code, reason: message }, 'malformed');
     },
+    handedOver: () => connections.add(1, 'node'),
   };
 }
 

@@ -9,6 +9,7 @@ export interface LaneOptions {
   readonly budget: BodyBudget;
   /** Takes a connection over for good; what it has sent so far can be read from it. */
   readonly takeOver: (socket: TLSSocket) => void;
+  readonly handedOver: () => void;
   /** Milliseconds that a connection may keep silent after an answer. */
   readonly idleTimeout: number;
 }
@@ -185,6 +186,7 @@ class Connection {
     if (socket.destroyed) return;
     socket.off('data', this.#onData).off('timeout', this.destroy).off('end', this.#onEnd);
     socket.off('error', this.destroy).off('close', this.#onClose);
+    this.#options.handedOver();
     socket.setTimeout(0);
     socket.pause();
     if (sent.length > 0) socket.unshift(sent);

@@ -52,7 +52,7 @@ export function createWebhookServer(options: ServerOptions): Server {
       handshakeTimeout: 5_000,
     },
     answering(options, judge, budget),
-    { answerer: judge, budget, idleTimeout },
+    { answerer: judge, budget, idleTimeout, handedOver: () => options.observer.handedOver() },
   );
   explainClientErrors(server, headerBytes);
   server.keepAliveTimeout = idleTimeout;

@@ -77,7 +77,7 @@ t.test('the webhook', async (t) => {
   const server = createWebhookServer({
     webhooks: [],
     probes: { notReady, metrics: new Metrics() },
-    observer: { decided: () => undefined, malformed: () => undefined } as never,
+    observer: { decided: () => undefined, malformed: () => undefined, handedOver: () => undefined } as never,
     tls: { cert: certificate, key },
   });
   t.teardown(() => closeServer(server));

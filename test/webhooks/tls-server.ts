@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ClientRequest, IncomingHttpHeaders } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { connect } from 'node:tls';
 import jsonPatch from 'fast-json-patch';
 import type { Test } from 'tap';
 import type { Node } from '../../src/api/kube.js';
@@ -119,6 +120,13 @@ export async function openServer(t: Test, world = worldOf(), requestTimeout = 5_
   return {
     send,
     metrics,
+    server,
+    /** A connection on which a test writes what it likes. */
+    raw: () => {
+      const socket = connect({ host: '127.0.0.1', port, ca: credentials.bundle });
+      t.teardown(() => socket.destroy());
+      return socket;
+    },
     call: (options: RequestOptions, write: (out: ClientRequest) => void) =>
       call({ host: '127.0.0.1', port, agent, ...options }, write),
   };
