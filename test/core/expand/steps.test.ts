@@ -1,6 +1,7 @@
 /** What each step adds to a hand-written engine container, and where the user's own words keep it away. */
 import t from 'tap';
 import type { Container } from '../../../src/api/kube.js';
+import { levels } from '../../../src/api/names.js';
 import { expanded, gpus, kv, nixl } from './hand-written-engine.js';
 
 t.test('devices: requests and limits are made equal', async (t) => {
@@ -202,6 +203,20 @@ t.test('what a container mentions is defined before it, also in containers besid
   t.same(names(template.spec?.containers[2]), undefined);
   t.same(names(template.spec?.initContainers?.[0]), ['POD_IP']);
   t.same(names(template.spec?.containers[0])?.slice(0, 3), ['POD_NAME', 'NAMESPACE', 'POD_IP']);
+});
+
+t.test('what a container mentions of its place comes from the labels that a binding puts on the pod', async (t) => {
+  const value = levels.map((level) => `$(TOPOLOGY_${level.toUpperCase()})`).join(' ');
+  const places = (container: object) =>
+    (expanded(container).template.spec?.containers[0]?.env ?? []).flatMap(({ name, valueFrom }) =>
+      name.startsWith('TOPOLOGY_') ? [`${name} ${valueFrom?.fieldRef?.fieldPath}`] : [],
+    );
+  t.same(
+    places({ args: ['m', '--served-model-name', value] }).sort(),
+    levels.map((level) => `TOPOLOGY_${level.toUpperCase()} metadata.labels['topology.tandem.dev/${level}']`).sort(),
+  );
+  t.same(places({ args: ['m', '$(TOPOLOGY_PLANET)'] }), [], 'a level that there is not');
+  t.same(places({ args: ['m'] }), [], 'nobody asks');
 });
 
 t.test('labels, resolver and grace', async (t) => {

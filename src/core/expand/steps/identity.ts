@@ -1,8 +1,14 @@
 import type { Container } from '../../../api/kube.js';
+import { levels, topologyLabel } from '../../../api/names.js';
 import { referencesIn } from '../../reading/command-line.js';
 import { listAt, textAt, textsAt } from '../../reading/shape.js';
 import { containersOf, engineAt, envEntry } from '../subject.js';
 import type { Addition, Place, Step, Subject } from '../types.js';
+
+/** Where a pod lies at each level: a label that is put on it when it is bound, before any container starts. */
+const topology = Object.fromEntries(
+  levels.map((level) => [`TOPOLOGY_${level.toUpperCase()}`, `metadata.labels['${topologyLabel(level)}']`]),
+);
 
 /** Names that people give to what a pod knows about itself. */
 const fieldPaths: Readonly<Record<string, string>> = {
@@ -14,6 +20,7 @@ const fieldPaths: Readonly<Record<string, string>> = {
   NODE_NAME: 'spec.nodeName',
   NODE_IP: 'status.hostIP',
   HOST_IP: 'status.hostIP',
+  ...topology,
 };
 const engineNeeds = ['POD_NAME', 'NAMESPACE', 'POD_IP'];
 
