@@ -8,7 +8,7 @@ const rows = [
     '`topology.tandem.dev/LEVEL`',
     'Pod label',
     'pods/binding webhook',
-    'router, placement check',
+    'router, placement check, containers that ask (docs/placement.md)',
     `domain of the node at that level: ${levels.map((level) => `\`${level}\``).join(', ')}`,
   ],
 ];
