@@ -66,7 +66,7 @@ function textIn(maps: ConfigMaps, name = '', key = ''): string | undefined {
   return typeof text === 'string' && text.length <= longestText ? text : undefined;
 }
 
-/** Variables of whole ConfigMaps; a later one counts more. */
+/** Variables of whole ConfigMaps; a later one counts more. A Secret beside them is taken to hold other names. */
 function fromWhole(one: Json, maps: ConfigMaps): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const source of listAt(one, 'envFrom')) {

@@ -1,4 +1,5 @@
 import { tandemKeys } from '../../api/names.js';
+import { askedOf } from '../expand/asked.js';
 import { annotationsOf } from '../expand/choose-profiles.js';
 import { modeOf } from '../expand/serving.js';
 import { leftToEnvFrom } from '../expand/steps/environment.js';
@@ -48,7 +49,7 @@ export const nothingHidesBehindEnvFrom = engineRule({
       settings: { ...defaultExpandSettings, runtimeMounts: context.hasAscendRuntime ?? true },
       roleIndex: engine.role.index,
       terse: annotationsOf(serving)[tandemKeys.model.key] !== undefined,
-      asked: {},
+      asked: askedOf(serving),
     });
     if (missing.length === 0) return;
     yield finding(`${engine.containerPath}.envFrom`, {
