@@ -1,8 +1,9 @@
 import type { Target } from '../src/core/pairing/match-route.js';
 import type { PrefixHasher } from '../src/core/pairing/prefix.js';
+import type { BodyRoom } from './body-room.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Directory, ServerView } from './directory.js';
-import type { BodyRoom, Job } from './job.js';
+import type { Job } from './job.js';
 import { LegHead } from './leg-head.js';
 import { someOf, unknownModel } from './model-list.js';
 import { intrusions, promptOf, scanRequest } from './request-body.js';
@@ -32,7 +33,7 @@ export function acceptJob(
     id: open.id,
     model,
     answer: open.answer,
-    head: new LegHead(head, open.id, room.tracing),
+    head: new LegHead(head, open, room.tracing),
     room: open,
     body: forEngines(room, body, view, target.isLora ? undefined : model),
     view,

@@ -2,11 +2,13 @@ import type { PrefixHasher } from '../src/core/pairing/prefix.js';
 import type { Logger } from '../src/telemetry/log.js';
 import { acceptJob } from './accept-job.js';
 import type { Access, AccessLog } from './access-log.js';
+import type { BodyRoom } from './body-room.js';
 import { type Carrier, ClientLeft, type ClientRequest } from './client/carrier.js';
 import type { RequestHead } from './client/request-head.js';
 import { ClientAnswer } from './client-answer.js';
 import type { Directory } from './directory.js';
-import type { BodyRoom, Job } from './job.js';
+import { bodyMemory } from './http/body-memory.js';
+import type { Job } from './job.js';
 import { requestIdOf } from './leg-head.js';
 import { modelList } from './model-list.js';
 import { OpenList, type Placed } from './open-list.js';
@@ -37,6 +39,8 @@ class Open implements Placed, BodyRoom {
   job: Job | undefined;
   error: string | undefined;
   bytesIn = 0;
+  readers = 0;
+  body: Buffer | undefined;
   readonly #bodies: Bodies;
   #held = 0;
 
@@ -55,9 +59,12 @@ class Open implements Placed, BodyRoom {
     this.#bodies.bytes += bytes;
   }
 
+  /** An engine that answers before it has the whole request may still be sent the rest: that memory is left to the collector. */
   release(): void {
     this.#bodies.bytes -= this.#held;
     this.#held = 0;
+    if (this.body && this.readers === 0) bodyMemory.giveBack(this.body);
+    this.body = undefined;
   }
 }
 
@@ -159,6 +166,7 @@ export class Handler {
     if (head.expectsContinue) answer.askForBody();
     const read = request.readBody((more) => this.#take(open, more));
     const bytes = read instanceof Buffer ? read : await read;
+    open.body = bytes;
     const job = acceptJob(this.#options, head, bytes, open);
     open.job = job;
     return serveJob(room, job, head.path);

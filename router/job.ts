@@ -1,5 +1,6 @@
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
 import type { PrefixHashes } from '../src/core/pairing/prefix.js';
+import type { BodyRoom } from './body-room.js';
 import type { ClientAnswer } from './client-answer.js';
 import type { ServerView } from './directory.js';
 import type { LegHead } from './leg-head.js';
@@ -17,12 +18,6 @@ export interface LegRecord {
 }
 
 export type LegName = 'prefill' | 'decode' | 'plain';
-
-/** What a body takes of the room for all bodies. */
-export interface BodyRoom {
-  /** Gives it back. */
-  release(): void;
-}
 
 /** One client request on its way, after it has been read and its ModelServer found. */
 export interface Job {

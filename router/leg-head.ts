@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Endpoint } from '../src/core/pairing/endpoint.js';
+import type { BodyRoom } from './body-room.js';
 import { headerOf, type RequestHead } from './client/request-head.js';
 import type { Deadlines, EngineRequest } from './engine/exchange.js';
 import { joined, mostJoined } from './http/joined.js';
@@ -40,9 +41,14 @@ export class LegHead {
   readonly trace: Trace | undefined;
   readonly #start: string;
   readonly #tracing: Tracing;
+  readonly #room: BodyRoom;
 
-  constructor({ method, target, fields, hopNames }: RequestHead, requestId: string, tracing: Tracing) {
-    let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${requestId}\r\n`;
+  constructor(
+    { method, target, fields, hopNames }: RequestHead,
+    open: BodyRoom & { readonly id: string },
+    tracing: Tracing,
+  ) {
+    let start = `${method} ${target} HTTP/1.1\r\nx-request-id: ${open.id}\r\n`;
     let parents = none;
     let state = '';
     for (const { lower, line, value } of fields) {
@@ -53,12 +59,13 @@ export class LegHead {
     this.trace = tracing.of(parents);
     this.#start = this.trace?.isNew ? start : start + state;
     this.#tracing = tracing;
+    this.#room = open;
   }
 
-  request({ ip, port }: Endpoint, body: SplicedBody, deadlines: Deadlines): EngineRequest {
+  request({ ip, port }: Pick<Endpoint, 'ip' | 'port'>, body: SplicedBody, deadlines: Deadlines): EngineRequest {
     const span = this.trace ? this.#tracing.line(this.trace) : '';
     const own = `${span}host: ${ip.includes(':') ? `[${ip}]` : ip}:${port}\r\ncontent-length: `;
-    return new LegRequest(this.#start, own, body, deadlines);
+    return new LegRequest(this.#start, own, body, this.#room, deadlines);
   }
 }
 
@@ -68,12 +75,16 @@ class LegRequest implements EngineRequest {
   readonly #common: string;
   readonly #own: string;
   readonly #body: SplicedBody;
+  readonly #room: BodyRoom;
+  #isSent = false;
 
-  constructor(common: string, own: string, body: SplicedBody, deadlines: Deadlines) {
+  constructor(common: string, own: string, body: SplicedBody, room: BodyRoom, deadlines: Deadlines) {
     this.#common = common;
     this.#own = own;
     this.#body = body;
+    this.#room = room;
     this.deadlines = deadlines;
+    room.readers += 1;
   }
 
   writeTo(socket: Socket, sent: Sent): void {
@@ -93,8 +104,19 @@ class LegRequest implements EngineRequest {
     for (const part of parts) size += part.length;
     socket.cork();
     socket.write(`${this.#common}${this.#own}${size}\r\n\r\n`, 'latin1');
-    for (const [i, part] of parts.entries()) socket.write(part, i === parts.length - 1 ? sent : undefined);
+    const read = this.#reading(sent);
+    for (const [i, part] of parts.entries()) socket.write(part, i === parts.length - 1 ? read : undefined);
     socket.uncork();
+  }
+
+  /** The body is read until this is called; and by a request that was not sent it may be read again. */
+  #reading(sent: Sent): Sent {
+    this.#room.readers += 1;
+    return (error) => {
+      this.#room.readers -= error || this.#isSent ? 1 : 2;
+      this.#isSent ||= !error;
+      sent?.(error);
+    };
   }
 }
 

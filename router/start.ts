@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Clock, systemClock } from '../src/base/clock.js';
+import type { TandemError } from '../src/base/errors.js';
 import { Opened } from '../src/base/opened.js';
 import type { Running } from '../src/base/running.js';
 import type { ReadConnector } from '../src/core/pairing/dialect.js';
@@ -104,7 +105,12 @@ function clientServer(
     if (probe) answerProbe(new ClientAnswer(carrier), probe, logger);
     else handler.handle(request, carrier);
   };
-  return new ClientServer(room.limits, { onRequest, onRefused: ({ code }) => room.metrics.refused(code) }, certificate);
+  const onRefused = ({ code }: TandemError) => room.metrics.refused(code);
+  const onPlainReads = () => {
+    room.metrics.repair('plain-reads');
+    room.warn('plain-reads', "clients are read in Node's own, slower way: this version of Node is not known here");
+  };
+  return new ClientServer(room.limits, { onRequest, onRefused, onPlainReads }, certificate);
 }
 
 function exportReadings({ metrics }: RouterOptions, room: Room, handler: Handler, server: ClientServer) {

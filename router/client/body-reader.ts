@@ -29,7 +29,7 @@ export class BodyReader {
   }
 
   /**
-   * Takes bytes, which are kept and must not change afterwards. `take` is told of each stretch before it is kept.
+   * Takes bytes, of which it keeps copies only; `rest` is part of them. `take` is told of each stretch before it is kept.
    *
    * @throws TandemError
    */
@@ -41,23 +41,17 @@ export class BodyReader {
   #pushCounted(bytes: Buffer, take: Take): void {
     const count = Math.min(bytes.length, this.#left);
     take(count);
-    const isFirst = this.#body.size === 0;
     this.#left -= count;
     this.isDone = this.#left === 0;
     if (count < bytes.length) this.rest = bytes.subarray(count);
-    // A body that comes in one piece is not copied.
-    if (isFirst && this.isDone) {
-      this.#body.adopt(count === bytes.length ? bytes : bytes.subarray(0, count));
-    } else {
-      this.#body.add(bytes, 0, count, this.#left);
-    }
+    this.#body.add(bytes, 0, count, this.#left);
   }
 
   #pushChunks(chunks: ChunkedReader, bytes: Buffer, take: Take): void {
     try {
       this.isDone = chunks.push(bytes, (piece, from, to) => {
         take(to - from);
-        this.#body.add(piece, from, to, 0);
+        this.#body.add(piece, from, to);
       });
       this.rest = chunks.rest;
     } catch (error) {

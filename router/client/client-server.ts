@@ -1,7 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { TandemError } from '../../src/base/errors.js';
 import { type Address, listen } from '../../src/server/listen.js';
 import { ConnectionGate } from '../connection-gate.js';
+import { type Receive, withSharedReads } from '../http/shared-reads.js';
 import type { Limits } from '../limits.js';
 import { OpenList } from '../open-list.js';
 import { routerErrors } from '../router-errors.js';
@@ -17,6 +19,8 @@ export interface ClientEvents {
   onRequest(request: ClientRequest, carrier: Carrier): void;
   /** A request or connection was refused before it could become a request. */
   onRefused(error: TandemError): void;
+  /** A client is read in Node's own, slower way, because this Node keeps its connections differently from those known here. */
+  onPlainReads(): void;
 }
 
 /** Between two looks at the clock for all connections, in milliseconds. */
@@ -103,28 +107,49 @@ export class ClientServer implements ConnectionOwner, H2Owner {
     clearTimeout(timer);
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
+    if (this.#door) {
+      if (this.#isWelcome(accepted)) this.#door.enter(accepted);
+      return;
+    }
+    let connection: H1Connection | undefined;
+    const receive = (bytes: Buffer) => connection?.receive(bytes);
+    const socket = withSharedReads(accepted, receive) ?? this.#withPlainReads(accepted, receive);
+    if (!this.#isWelcome(socket)) return;
+    connection = new H1Connection(socket, this);
+    this.#add(connection);
+  }
+
+  #withPlainReads(socket: Socket, receive: Receive): Socket {
+    this.#events.onPlainReads();
+    return socket.on('data', receive);
+  }
+
+  /** There is room for this connection; otherwise it is turned away. */
+  #isWelcome(socket: Socket): boolean {
     if (this.connections >= this.#most) {
       this.#turnAway(socket, routerErrors('overloaded', { has: `${this.#most} connections` }));
-      return;
+      return false;
     }
-    if (!this.#gate.admits(socket)) {
-      this.#turnAway(socket, routerErrors('too-many-connections', {}));
-      return;
-    }
-    if (this.#door) this.#door.enter(socket);
-    else this.#add(new H1Connection(socket, this));
+    if (this.#gate.admits(socket)) return true;
+    this.#turnAway(socket, routerErrors('too-many-connections', {}));
+    return false;
   }
 
   #openDoor(certificate: ServingCertificate): TlsDoor {
     return new TlsDoor(certificate, this.limits.headMs, {
       onSecure: (socket, raw) => {
-        const isH2 = socket.alpnProtocol === 'h2';
-        this.#add(isH2 ? new H2Connection(socket, this) : new H1Connection(socket, this, raw));
+        this.#add(socket.alpnProtocol === 'h2' ? new H2Connection(socket, this) : this.#overTls(socket, raw));
       },
       onFailed: () => this.#events.onRefused(routerErrors('no-handshake', {})),
       onLeft: () => this.#whenEmpty(),
     });
+  }
+
+  #overTls(socket: TLSSocket, raw: Socket | undefined): H1Connection {
+    const connection = new H1Connection(socket, this, raw);
+    socket.on('data', (bytes: Buffer) => connection.receive(bytes));
+    return connection;
   }
 
   #add(connection: H1Connection | H2Connection): void {

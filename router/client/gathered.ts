@@ -1,3 +1,5 @@
+import { bodyMemory } from '../http/body-memory.js';
+
 /** What is set aside at once for bytes that are announced and not here yet. */
 const mostAhead = 256 * 1024;
 const none = Buffer.alloc(0);
@@ -19,18 +21,13 @@ export class Gathered {
     return bytes;
   }
 
-  /** Takes bytes over as they are, when they are all there will be. */
-  adopt(bytes: Buffer): void {
-    this.#held = bytes;
-    this.#size = bytes.length;
-  }
-
-  /** Copies `from` to `to`; so many bytes will follow. */
-  add(bytes: Buffer, from: number, to: number, ahead: number): void {
+  /** Copies `from` to `to`; so many bytes will follow, where that is known. */
+  add(bytes: Buffer, from: number, to: number, ahead?: number): void {
     const size = this.#size + to - from;
     if (size > this.#held.length) {
-      const larger = Buffer.allocUnsafeSlow(roomFor(size, ahead));
+      const larger = bodyMemory.take(roomFor(size, ahead));
       this.#held.copy(larger, 0, 0, this.#size);
+      bodyMemory.giveBack(this.#held);
       this.#held = larger;
     }
     bytes.copy(this.#held, this.#size, from, to);
@@ -39,7 +36,7 @@ export class Gathered {
 }
 
 /** What is announced fits to the byte: memory beyond it would be new to the process with each body. */
-function roomFor(size: number, ahead: number): number {
-  if (ahead > 0 && ahead <= mostAhead) return size + ahead;
-  return Math.max(size * 2, 4096, size + Math.min(ahead, mostAhead));
+function roomFor(size: number, ahead: number | undefined): number {
+  if (ahead === undefined) return Math.max(size * 2, 4096);
+  return ahead <= mostAhead ? size + ahead : Math.max(size * 2, size + mostAhead);
 }

@@ -58,14 +58,16 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   /** Nothing but the end of the connection tells the client that it has the whole answer. */
   #endsByClose = false;
 
-  /** @param raw what carries the bytes: of TLS, the socket below */
+  /**
+   * @param socket whose bytes are brought by `receive`
+   * @param raw what carries the bytes: of TLS, the socket below
+   */
   constructor(socket: Socket, owner: ConnectionOwner, raw = socket) {
     this.#socket = socket;
     this.#raw = raw;
     this.#owner = owner;
     this.answer = new H1Answer(socket, this);
     this.#headBytes = new HeadBytes(owner.limits.headerBytes);
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', () => undefined); // the client is gone: `close` follows
@@ -133,7 +135,8 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     else this.#socket.destroy();
   }
 
-  #onData(bytes: Buffer): void {
+  /** Takes what the client sent. The bytes may change afterwards: what is kept is copied. */
+  receive(bytes: Buffer): void {
     switch (this.#phase) {
       case 'closing':
         break; // read, so that a reset does not take the answer away, and not looked at
@@ -165,7 +168,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
   }
 
   #keepAhead(bytes: Buffer): void {
-    this.#ahead = this.#ahead.length === 0 ? bytes : Buffer.concat([this.#ahead, bytes]);
+    this.#ahead = Buffer.concat([this.#ahead, bytes]);
     if (this.#ahead.length > mostAhead) this.#socket.pause();
   }
 
@@ -191,6 +194,12 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     this.#phase = 'busy';
     this.#isLast = !this.#head.keepAlive;
     this.#owner.onRequest(this, this.answer);
+    this.#keepRest();
+  }
+
+  /** Most requests have taken all that came with their head, in the same call. */
+  #keepRest(): void {
+    if (this.#ahead.length > 0) this.#ahead = Buffer.from(this.#ahead);
   }
 
   /** Gives the body what has come ahead, and takes back what follows it. */
@@ -215,6 +224,7 @@ export class H1Connection implements AnsweringConnection, ClientRequest, Placed 
     }
     if (!body.isDone) return;
     this.#ahead = body.rest;
+    this.#keepRest();
     this.#phase = 'busy';
     this.#reading = undefined;
     reading.resolve(body.takeBody());

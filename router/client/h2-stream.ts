@@ -159,7 +159,7 @@ export class H2Stream implements ClientRequest, Carrier {
       this.#failBody(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    this.#body.add(bytes, 0, bytes.length, 0);
+    this.#body.add(bytes, 0, bytes.length);
   }
 
   /** A stream that was reset ends as well, with less than its body. */

@@ -17,7 +17,8 @@ export class HeadBytes {
   }
 
   /**
-   * Adds bytes. Returns where the head ends in `bytes` of the result, without its empty line; undefined while it is not whole.
+   * Adds bytes, of which it keeps copies only. Returns where the head ends in `bytes` of the result, without its empty line;
+   * undefined while it is not whole.
    *
    * @throws TandemError that the client reads
    */
@@ -33,7 +34,7 @@ export class HeadBytes {
     }
     const fault = faultIn(bytes, from, before);
     if (fault) throw fault;
-    this.#held = bytes;
+    this.#held = before === 0 ? Buffer.from(bytes) : bytes;
     return undefined;
   }
 }

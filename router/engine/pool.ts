@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { type Receive, sharedReads } from '../http/shared-reads.js';
 import { EngineConnection } from './connection.js';
 import { type EngineTrust, whyNoConnection } from './engine-trust.js';
 import type { EngineRequest, Exchange } from './exchange.js';
@@ -108,7 +109,7 @@ export class EnginePool {
     return socket;
   }
 
-  #openTls({ ip, port }: EngineAddress, receive: (bytes: Buffer) => void): Socket {
+  #openTls({ ip, port }: EngineAddress, receive: Receive): Socket {
     return connectTls({ host: ip, port, ...this.#options.tls }).on('data', receive);
   }
 
@@ -165,19 +166,8 @@ export class EnginePool {
   }
 }
 
-/**
- * All plain connections read into this one buffer, one after another. Otherwise Node takes 64 KB from the heap for each read
- * and gives most of it back, which costs more than the read.
- */
-const readInto = Buffer.allocUnsafeSlow(64 * 1024);
-
-function openTcp({ ip, port }: EngineAddress, receive: (bytes: Buffer) => void): Socket {
-  const callback = (count: number) => {
-    receive(readInto.subarray(0, count));
-    return true;
-  };
-  return connectTcp({ host: ip, port, onread: { buffer: readInto, callback } });
-}
+const openTcp = ({ ip, port }: EngineAddress, receive: Receive): Socket =>
+  connectTcp({ host: ip, port, onread: sharedReads(receive) });
 
 /** The call is its own listener: what it hears it passes on to the exchange, without a closure for each event. */
 class PooledCall implements Call, Exchange {

@@ -141,7 +141,7 @@ async function byUs(pieces: readonly Buffer[]): Promise<Session> {
   const session: Session = { requests: [], refusal: undefined, events: 0 };
   const wire = new Wire();
   const limits = { headerBytes, headMs: 0, requestMs: 0, keepAliveMs: 0, slowClientMs: 0 };
-  new H1Connection(wire as unknown as Socket, {
+  const connection = new H1Connection(wire as unknown as Socket, {
     limits,
     isStopping: false,
     onRequest: (request, carrier) => void readHere(request, carrier, session),
@@ -149,6 +149,12 @@ async function byUs(pieces: readonly Buffer[]): Promise<Session> {
       session.refusal ??= message;
     },
     onClosed: () => undefined,
+  });
+  wire.on('data', (bytes: Buffer) => {
+    // As from a socket, whose next read goes into the same memory.
+    const lent = Buffer.from(bytes);
+    connection.receive(lent);
+    lent.fill(0);
   });
   return send(wire, pieces, session);
 }

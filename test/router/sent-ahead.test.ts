@@ -20,9 +20,13 @@ function scene() {
     onClosed: () => undefined,
   };
   const connection = new H1Connection(wire as unknown as Socket, owner);
-  const send = (text: string) => wire.emit('data', Buffer.from(text));
+  const send = (text: string): void => {
+    const lent = Buffer.from(text);
+    connection.receive(lent);
+    lent.fill(0);
+  };
   const answer = () => connection.answer.sendWhole(200, '', Buffer.from('{}'));
-  return { wire, connection, paths, refused, send, answer };
+  return { connection, paths, refused, send, answer };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -34,6 +34,7 @@ async function scene(t: Test, more = '') {
     onClosed: () => undefined,
   };
   const connection = new H1Connection(socket, owner);
+  socket.on('data', (bytes) => connection.receive(bytes));
   client.write(`GET / HTTP/1.1\r\nhost: r\r\n${more}\r\n`);
   await asked;
   connection.answer.sendWhole(200, '', large);
