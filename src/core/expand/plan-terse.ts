@@ -4,6 +4,7 @@ import type { Profiles } from '../profiles/types.js';
 import { sideByName } from '../reading/pod.js';
 import { listAt, objectAt } from '../reading/shape.js';
 import type { PodReading, RoleReading } from '../reading/types.js';
+import { askedOf } from './asked.js';
 import { annotationPath, annotationsOf, type Choice, chooseProfiles } from './choose-profiles.js';
 import { podsPerInstance, ranksOf, type TerseRole } from './terse.js';
 import { readTerseSize } from './terse-size.js';
@@ -51,7 +52,8 @@ function planRole(
   const choice = chooseProfiles(serving, profiles, empty ? undefined : role.pod);
   if ('want' in choice) return { planned: [], problems: [choice] };
   const read = readTerseSize(serving, role.template, `${role.path}.entryTemplate`, choice.engine);
-  const made = { role, side: sideByName(role.name), choice, size: read.size, model };
+  const { options } = askedOf(serving);
+  const made = { role, side: sideByName(role.name), choice, size: read.size, model, options };
   const entry: TerseRole = { ...made, place: 'entry', bare: isBare(role) };
   const worker = role.workerReplicas > 0 && (hasNothing(role.workerTemplate) || isBarePod(role.worker));
   return {

@@ -2,13 +2,13 @@ import { env, tandemKeys } from '../../api/names.js';
 import { isObject } from '../../base/json.js';
 import { withoutSlash } from '../../base/path.js';
 import type { EngineProfile, TerseArgument } from '../profiles/types.js';
-import { valueAt } from '../reading/shape.js';
+import { objectAt, textAt, valueAt } from '../reading/shape.js';
 import type { PodPlace, PodReading, RoleReading, Side } from '../reading/types.js';
 import type { Choice } from './choose-profiles.js';
 import { portShift, usesHostNetwork } from './host-ports.js';
 import { fillJson, fillText, type Values } from './placeholders.js';
 import type { TerseSize } from './terse-size.js';
-import type { Addition, ExpandSettings } from './types.js';
+import type { Addition, ExpandSettings, Options } from './types.js';
 
 /** What is known about one template of a role that gets arguments. */
 export interface PlannedRole {
@@ -25,6 +25,8 @@ export interface PlannedRole {
 /** What one template of a role of the terse form becomes, still as data. */
 export interface TerseRole extends PlannedRole {
   readonly choice: Choice;
+  /** What the serving chose of what its accelerator leaves open. */
+  readonly options: Options | undefined;
 }
 
 export const podsPerInstance = ({ role }: PlannedRole): number => role.workerReplicas + 1;
@@ -227,8 +229,8 @@ const shiftOf = ({ role, place }: PlannedRole): number =>
   portShift(usesHostNetwork((place === 'entry' ? role.template : role.workerTemplate)?.spec), role.index);
 
 /**
- * Image and command of the engine container: the installation's image, else the connector's where the engine's lacks it,
- * else the accelerator's, else the engine's own.
+ * Image and command of the engine container: the installation's image, else that of the kind of node, else the connector's
+ * where the engine's lacks it, else the accelerator's, else the engine's own.
  */
 export function programOf(
   terse: TerseRole,
@@ -237,10 +239,24 @@ export function programOf(
 ): { image: string; command: readonly string[] | undefined } {
   const { engine } = terse.choice;
   const several = all.some((other) => podsPerInstance(other) > 1) ? engine.terse.severalPods : undefined;
-  const known = [settings.images[engine.name], ...specialImages(terse.choice), several?.image];
+  const known = [
+    settings.images[engine.name],
+    imageOfNode(terse, settings),
+    ...specialImages(terse.choice),
+    several?.image,
+  ];
   const image = known.find((name) => name !== undefined) ?? engine.terse.image;
   if (!several && startsItself(engine, image)) return { image, command: undefined };
   return { image, command: throughShell(terse, all, (several ?? engine.terse).command) };
+}
+
+/** Image for the kind of node that the role selects, or that an option will make it select. */
+function imageOfNode({ choice, role, options }: TerseRole, settings: ExpandSettings): string | undefined {
+  const by = choice.accelerator.imagesBy;
+  if (by === undefined) return undefined;
+  const selected = textAt(objectAt(role.template.spec, 'nodeSelector'), by.label);
+  const node = selected ?? options?.get(by.option) ?? settings.options?.get(by.option) ?? '';
+  return Object.hasOwn(by.images, node) ? by.images[node]?.[choice.engine.name] : undefined;
 }
 
 const specialImages = ({ engine, accelerator, connector }: Choice) => [

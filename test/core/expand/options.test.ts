@@ -58,6 +58,35 @@ t.test('a value that the accelerator does not know was meant for another one', a
   t.same(selected(expanded(undefined, { resource: 'huawei.com/npu' }, own)), undefined);
 });
 
+t.test('an image for the kind of node', async (t) => {
+  const terse = (annotations: Record<string, string>, spec: object = {}, own: ExpandSettings = settings) => {
+    const roles = [{ name: 'decode', entryTemplate: { spec } }];
+    const said = { model: 'org/model', accelerator: 'ascend910', ...annotations };
+    const asked = Object.fromEntries(Object.entries(said).map(([key, value]) => [`tandem.dev/${key}`, value]));
+    return engineOf(expandServing(servingOf(JSON.stringify(roles), asked), profiles, own)).image;
+  };
+  const a3 = 'quay.io/ascend/vllm-ascend:v0.23.0-a3';
+  const own = { ...settings, options: new Map([['node-type', 'module-a3-16']]) };
+  t.match(terse({}), 'kthena-engine');
+  t.equal(terse({ options: 'node-type=module-a3-16' }), a3);
+  t.equal(
+    terse({ options: 'node-type=module-a3-16-super-pod', connector: 'mooncake-hybrid' }),
+    a3,
+    'also of a connector',
+  );
+  t.equal(terse({}, {}, own), a3);
+  t.match(terse({ options: 'node-type=module-910b-8' }, {}, own), 'kthena-engine', 'the serving counts more');
+  t.equal(terse({}, { nodeSelector: { 'accelerator-type': 'module-a3-16' } }), a3);
+  const selected = { nodeSelector: { 'accelerator-type': 'module-910b-8' } };
+  t.match(terse({ options: 'node-type=module-a3-16' }, selected), 'kthena-engine', 'what is selected counts more');
+  t.equal(
+    terse({}, {}, { ...own, images: { 'vllm-ascend': 'own/image' } }),
+    'own/image',
+    'an installation’s image most',
+  );
+  t.match(terse({ accelerator: 'ascend-1980' }, {}, own), 'kthena-engine', 'another platform');
+});
+
 t.test('what the user wrote stands, also where an option says otherwise', async (t) => {
   const spec = { nodeSelector: { 'accelerator-type': 'module' } };
   const metadata = { labels: { 'fault-scheduling': 'off' }, annotations: { 'sp-block': '64' } };

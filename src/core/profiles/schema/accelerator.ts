@@ -32,6 +32,17 @@ export const acceleratorSchema = Type.Object(
     default: Type.Optional(Type.Literal(true)),
     /** Engine profile → image of the terse form, where the engine's own image does not run on this accelerator. */
     images: Type.Optional(Type.Record(Type.String(), text())),
+    /** The same for one kind of node, where the pod selects its node by a label or an option makes it: value → engine → image. */
+    imagesBy: Type.Optional(
+      Type.Object(
+        {
+          label: text(),
+          option: text(),
+          images: Type.Record(Type.String(), Type.Record(Type.String(), text())),
+        },
+        closed,
+      ),
+    ),
     /** Devices a pod may ask for; any number when absent. */
     allowedCounts: Type.Optional(Type.Array(count(), { minItems: 1 })),
     /** The same, sharper, where the pod selects its node by a label: value of the label → devices a pod may ask for there. */
