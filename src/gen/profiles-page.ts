@@ -124,8 +124,8 @@ function accelerators({ accelerators }: Profiles): string {
 function options({ accelerators }: Profiles): string {
   const rows = new Map<string, string[]>();
   for (const { name, options = [] } of accelerators) {
-    for (const { name: option, title, values } of options) {
-      const key = JSON.stringify([option, values ? codes(values) : 'any', title]);
+    for (const { name: option, title, values, pattern } of options) {
+      const key = JSON.stringify([option, values ? codes(values) : pattern ? code(pattern) : 'any', title]);
       rows.set(key, [...(rows.get(key) ?? []), name]);
     }
   }

@@ -1,4 +1,5 @@
 import type { AcceleratorProfile, Profiles } from '../profiles/types.js';
+import { patternOf } from '../reading/pattern.js';
 import type { Options } from './types.js';
 
 type Option = NonNullable<AcceleratorProfile['options']>[number];
@@ -10,8 +11,8 @@ interface Written {
   readonly wrong?: { readonly want: string; readonly fix: string };
 }
 
-/** A value becomes part of names and paths, so it holds no slash and cannot climb. */
-const shape = /^([a-z][-a-z0-9]*)(?:=([A-Za-z0-9](?:[-\w.]{0,251}[A-Za-z0-9])?))?$/;
+/** A value becomes that of a label, or part of names and paths: it is no longer than a label, has no slash and cannot climb. */
+const shape = /^([a-z][-a-z0-9]*)(?:=([A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?))?$/;
 
 /** `node-type=module-910b-8,whole-card` by name; what cannot be read is left out. */
 export function readOptions(text: string | undefined): Options | undefined {
@@ -38,9 +39,13 @@ const written = (text: string): readonly Written[] =>
     .map((one) => {
       const [, name, value = 'on'] = shape.exec(one) ?? [];
       if (name !== undefined) return { name, value };
-      const want = 'NAME=VALUE, separated by commas';
+      const want = 'NAME=VALUE, separated by commas, with values of at most 63 characters';
       return { name: '', value: '', wrong: { want, fix: `correct "${one}": letters, digits, "-", "_" and "."` } };
     });
+
+/** Whether an option takes a value. */
+export const isValueOf = ({ values, pattern }: Option, value: string): boolean =>
+  (values === undefined || values.includes(value)) && (pattern === undefined || patternOf(pattern).test(value));
 
 function unknown({ name, value }: Written, known: readonly Option[]) {
   const meant = known.filter((option) => option.name === name);
@@ -48,7 +53,8 @@ function unknown({ name, value }: Written, known: readonly Option[]) {
     const names = [...new Set(known.map((option) => option.name))].sort().join(', ');
     return { want: 'options of an accelerator profile', fix: `use ${names} instead of "${name}"` };
   }
-  if (meant.some(({ values }) => values === undefined || values.includes(value))) return undefined;
-  const values = [...new Set(meant.flatMap((option) => option.values ?? []))].join(', ');
-  return { want: `${name}=VALUE with one of ${values}`, fix: `use one of them instead of "${value}"` };
+  if (meant.some((option) => isValueOf(option, value))) return undefined;
+  const values = [...new Set(meant.flatMap(({ values = [], pattern }) => pattern ?? values))].join(', ');
+  const how = meant.some(({ pattern }) => pattern !== undefined) ? 'a value that matches' : 'one of';
+  return { want: `${name}=VALUE with ${how} ${values}`, fix: `use another value than "${value}"` };
 }

@@ -6,6 +6,7 @@ import type { AcceleratorProfile, ConnectorProfile, EngineProfile, When } from '
 import { patternOf } from '../reading/pattern.js';
 import { listAt, objectAt, textAt } from '../reading/shape.js';
 import { usesHostNetwork } from './host-ports.js';
+import { isValueOf } from './options.js';
 import type { Addition, Because, Place, Subject } from './types.js';
 
 /** Where the engine container stands in its template. */
@@ -54,8 +55,8 @@ const holds: Conditions = {
 function optionOf({ reading, asked, settings }: Subject, name: string): string | undefined {
   const value = asked.options?.get(name) ?? settings.options?.get(name);
   if (value === undefined) return undefined;
-  const values = reading.devices.profile?.options?.find((option) => option.name === name)?.values;
-  return values === undefined || values.includes(value) ? value : undefined;
+  const option = reading.devices.profile?.options?.find((one) => one.name === name);
+  return option === undefined || isValueOf(option, value) ? value : undefined;
 }
 
 /** The scheduler that will place the pod: the controller fills in the serving's, and admission knows stand-ins. */

@@ -165,10 +165,15 @@ t.test('what cannot be read or is not known is told', async (t) => {
     ['node-typ=module', /wanted options of an accelerator profile; use .*node-type, .* instead of "node-typ"/],
     [
       'fault-scheduling=maybe',
-      /wanted fault-scheduling=VALUE with one of grace, force, off; use one of them instead of "maybe"/,
+      /wanted fault-scheduling=VALUE with one of grace, force, off; use another value than "maybe"/,
     ],
-    ['rank-table-folder=../../etc', /wanted NAME=VALUE, separated by commas; correct "rank-table-folder=..\/..\/etc"/],
+    [
+      'rank-table-folder=../../etc',
+      /wanted NAME=VALUE, separated by commas, .*; correct "rank-table-folder=..\/..\/etc"/,
+    ],
     ['host-arch=huawei-arm,=', /correct "="/],
+    ['gang-size=two', /wanted gang-size=VALUE with a value that matches \^\[1-9\]/],
+    ['fault-retry-times=101', /fault-retry-times=VALUE/],
     ['__proto__=on', /correct "__proto__=on"/],
   ];
   for (const [text, says] of wrong) {
@@ -180,6 +185,7 @@ t.test('what cannot be read or is not known is told', async (t) => {
   t.same(expanded(' host-arch=huawei-arm , whole-card,').problems, []);
   t.same(expanded('node-type=anything').problems, [], 'some accelerator takes any value');
   t.same(expanded('').problems, []);
+  t.same(expanded('gang-size=2,fault-retry-times=100,super-pod-block=32').problems, []);
   t.equal(optionProblem('host-arch=huawei-arm', profiles), undefined);
 });
 
@@ -195,6 +201,6 @@ t.test('are read as they are written', async (t) => {
   );
   t.same([...(readOptions('a=1,a=2') ?? [])], [['a', '2']], 'the last one counts');
   t.same([...(readOptions('A=1,a=/x,a=-1,a=1-,a=') ?? [])], [], 'what is no name or value is left out');
-  t.equal(readOptions(`a=${'x'.repeat(253)}`)?.get('a')?.length, 253);
-  t.equal(readOptions(`a=${'x'.repeat(254)}`)?.size, 0, 'no name in Kubernetes is longer');
+  t.equal(readOptions(`a=${'x'.repeat(63)}`)?.get('a')?.length, 63);
+  t.equal(readOptions(`a=${'x'.repeat(64)}`)?.size, 0, 'no label is longer');
 });

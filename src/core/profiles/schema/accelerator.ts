@@ -9,6 +9,8 @@ const option = Type.Object(
     title: text(),
     /** Values that may be chosen; any when absent. */
     values: Type.Optional(Type.Array(text(), { minItems: 1 })),
+    /** What a value must match, where they cannot be listed. */
+    pattern: Type.Optional(regularExpression()),
   },
   closed,
 );
