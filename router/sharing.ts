@@ -48,7 +48,7 @@ export function startSharing(load: LoadTable, prefix: PrefixIndex, others: Other
   };
   const wake = () => {
     if (isSending) hasMore = true;
-    else timer ??= setTimeout(flush, gatherMs - (performance.now() - sentAt));
+    else timer ??= setTimeout(flush, Math.max(0, gatherMs - (performance.now() - sentAt)));
   };
   load.share(wake);
   prefix.share(wake);

@@ -128,7 +128,8 @@ export class H2Stream implements ClientRequest, Carrier {
     this.#since = performance.now();
     this.#failBody(new ClientLeft()); // nobody needs the rest of it
     // Whoever still sends its body is then told that nobody wants it (RFC 9113 8.1); else this changes nothing.
-    this.#stream.once('finish', () => this.#stream.close(NGHTTP2_NO_ERROR));
+    // Not in the same turn: with some versions of Node the headers would be lost.
+    this.#stream.once('finish', () => setImmediate(() => this.#stream.close(NGHTTP2_NO_ERROR)));
     if (this.#begun) this.#respond(true);
     else this.#stream.end();
   }

@@ -229,9 +229,13 @@ function faultOf(text: string, node: Session, us: Session): string | undefined {
 const losesWhatFollows = (request: Read | undefined): boolean =>
   request !== undefined && /^upgrade:/im.test(request.headers) && /^connection:.*upgrade/im.test(request.headers);
 
-/** `close` wins here, and nothing is read after it; to Node `keep-alive` beside it wins in HTTP/1.0, and a tab beside it hides it. */
+/**
+ * `close` wins here, and nothing is read after it; to Node `keep-alive` beside it wins in HTTP/1.0. A tab beside either word
+ * hides it from some versions of Node; here it hides `keep-alive`.
+ */
 const closesHere = (text: string, { headers }: Read): boolean =>
-  /connection:.*close/i.test(headers) && (/connection:.*keep-alive/i.test(headers) || /close\t|\tclose/i.test(text));
+  /keep-alive\t|\tkeep-alive/i.test(text) ||
+  (/connection:.*close/i.test(headers) && (/connection:.*keep-alive/i.test(headers) || /close\t|\tclose/i.test(text)));
 
 const isLess = (us: Session, node: Session): boolean => whole(us) < whole(node);
 const whole = ({ requests }: Session): number => requests.filter(({ body }) => body !== undefined).length;

@@ -49,7 +49,7 @@ export class Outbox {
 
   #wake(): void {
     if (this.#isSending) return;
-    this.#timer ??= setTimeout(() => this.#flush(), gatherMs - (performance.now() - this.#sentAt));
+    this.#timer ??= setTimeout(() => this.#flush(), Math.max(0, gatherMs - (performance.now() - this.#sentAt)));
   }
 
   #flush(): void {
