@@ -3,7 +3,6 @@ import { copyJson, sameJson } from '../../src/base/json.js';
 import { freshNote } from '../../src/core/expand/notes.js';
 import { type AddToTemplates, expandTemplates } from '../../src/core/expand/serving.js';
 import type { ExpandSettings, TemplateAdditions } from '../../src/core/expand/types.js';
-import type { Profiles } from '../../src/core/profiles/types.js';
 import { listAt, objectAt, textAt, textsAt } from '../../src/core/reading/shape.js';
 import { Counts } from '../../src/telemetry/series.js';
 import { type Patch, patchOf } from '../decision.js';
@@ -18,6 +17,8 @@ export interface ReadyAdditions extends TemplateAdditions {
 interface Known {
   readonly written: ModelServing;
   readonly settings: ExpandSettings;
+  /** Of the profiles. */
+  readonly revision: string;
   readonly additions: ReadyAdditions;
   /** Characters of all its texts. */
   readonly size: number;
@@ -25,19 +26,19 @@ interface Known {
 
 /** Characters of all texts that are held; their objects take a few times as many bytes. */
 const mostHeld = 2_000_000;
-/** One template must not drive out all others: a command line of more characters than this is not kept, nor so long a template. */
-const [longestKey, longestTemplate] = [mostHeld / 64, mostHeld / 16];
-/** A key that was seen once has no texts beside itself. */
-const seenOnce = undefined;
+/** One template must not drive out all others: no longer one is kept, nor one whose command lines alone are longer. */
+const [longestTemplate, longestCommands] = [mostHeld / 16, mostHeld / 64];
+const mostSeenOnce = 8_192;
 
 /**
  * Expansions of templates that come again and again: a serving is applied anew by whoever keeps a cluster like its
  * repository, and one template serves many models. The additions are a pure function of what `templatesOf` leaves, of the
- * profiles' revision and of the settings object, so an equal template gets the same text. A template is kept when it comes for the
- * second time; the ones that have not been asked for longest go first.
+ * profiles' revision and of the settings object, so an equal template gets the same text. A template is kept when it comes
+ * for the second time; the ones that have not been asked for longest go first.
  */
 export class KnownExpansions {
-  readonly #known = new Map<string, Known | typeof seenOnce>();
+  readonly #known = new Map<number, Known>();
+  readonly #seenOnce = new Set<number>();
   readonly #counts = new Counts(
     'tandem_webhook_expansions_total',
     'Templates of ModelServings, by whether their expansion was known',
@@ -46,23 +47,20 @@ export class KnownExpansions {
   #held = 0;
 
   readonly addToTemplates: AddToTemplates<ReadyAdditions> = (written, profiles, settings) => {
-    const key = keyOf(written, profiles);
-    if (key.length > longestKey) return this.#expand('too-long', written, profiles, settings);
+    const key = keyOf(written);
+    if (key === undefined) return this.#expand('too-long', written, profiles, settings);
     const known = this.#known.get(key);
-    if (known?.settings === settings && sameJson(known.written, written)) {
+    if (known?.settings === settings && known.revision === profiles.revision && sameJson(known.written, written)) {
       this.#counts.add(1, 'known');
       this.#known.delete(key);
       this.#known.set(key, known);
       return known.additions;
     }
-    if (!this.#known.has(key)) {
-      this.#hold(key, seenOnce);
-      return this.#expand('new', written, profiles, settings);
-    }
+    if (this.#isFirst(key)) return this.#expand('new', written, profiles, settings);
     const copy = copyJson(written);
     const additions = this.#expand('second', written, profiles, settings);
-    const whole = complete(copy, settings, additions);
-    if (whole.size <= longestTemplate) this.#hold(key, whole);
+    const { revision } = profiles;
+    this.#hold(key, { written: copy, settings, revision, ...complete(copy, additions) });
     return additions;
   };
 
@@ -81,10 +79,19 @@ export class KnownExpansions {
     return { ...additions, ready: patchOf(patch), injected: countByProfile(additions.reasons) };
   }
 
-  #hold(key: string, known: Known | typeof seenOnce): void {
+  /** Whether this is the first template with the key, as far as one remembers. */
+  #isFirst(key: number): boolean {
+    if (this.#seenOnce.has(key)) return false;
+    if (this.#seenOnce.size >= mostSeenOnce) this.#seenOnce.clear();
+    this.#seenOnce.add(key);
+    return !this.#known.has(key);
+  }
+
+  #hold(key: number, known: Known): void {
+    if (known.size > longestTemplate) return;
     this.#forget(key);
     this.#known.set(key, known);
-    this.#held += key.length + (known?.size ?? 0);
+    this.#held += known.size;
     for (const oldest of this.#known.keys()) {
       if (this.#held <= mostHeld) break;
       this.#counts.add(1, 'evicted');
@@ -92,29 +99,47 @@ export class KnownExpansions {
     }
   }
 
-  #forget(key: string): void {
-    const known = this.#known.get(key);
-    if (!this.#known.delete(key)) return;
-    this.#held -= key.length + (known?.size ?? 0);
+  #forget(key: number): void {
+    this.#held -= this.#known.get(key)?.size ?? 0;
+    this.#known.delete(key);
   }
 }
 
 /** With the note that every object of this template gets. */
-function complete(written: ModelServing, settings: ExpandSettings, additions: ReadyAdditions): Known {
+function complete(written: ModelServing, additions: ReadyAdditions): Pick<Known, 'additions' | 'size'> {
   const note = freshNote(additions.reasons);
   const size = JSON.stringify(written).length + additions.ready.json.length + note.length;
-  return { written, settings, additions: { ...additions, note }, size };
+  return { additions: { ...additions, note }, size };
 }
 
-/** What templates differ by most: images and command lines. Those with one key are compared whole. */
-function keyOf({ metadata, spec }: ModelServing, { revision }: Profiles): string {
-  const parts = [revision, JSON.stringify(metadata)];
+/**
+ * A number for what templates differ by most, their images and command lines: whatever has the same one is compared whole.
+ * Undefined where those are too long.
+ */
+function keyOf({ spec }: ModelServing): number | undefined {
+  let key = 0;
+  let length = 0;
+  const take = (text: string): void => {
+    length += text.length;
+    if (length <= longestCommands) key = folded(key, text);
+  };
   for (const role of listAt(objectAt(spec, 'template'), 'roles')) {
-    for (const template of ['entryTemplate', 'workerTemplate']) {
-      for (const container of listAt(objectAt(objectAt(role, template), 'spec'), 'containers')) {
-        parts.push(textAt(container, 'image') ?? '', ...textsAt(container, 'command'), ...textsAt(container, 'args'));
-      }
-    }
+    takeCommands(objectAt(role, 'entryTemplate'), take);
+    takeCommands(objectAt(role, 'workerTemplate'), take);
   }
-  return parts.join('\n');
+  return length <= longestCommands ? key : undefined;
+}
+
+function takeCommands(template: unknown, take: (text: string) => void): void {
+  for (const container of listAt(objectAt(template, 'spec'), 'containers')) {
+    take(textAt(container, 'image') ?? '');
+    for (const word of textsAt(container, 'command')) take(word);
+    for (const word of textsAt(container, 'args')) take(word);
+  }
+}
+
+function folded(key: number, text: string): number {
+  let sum = Math.imul(key, 31) + text.length;
+  for (let at = 0; at < text.length; at += 1) sum = (Math.imul(sum, 31) + text.charCodeAt(at)) | 0;
+  return sum & 0x3fff_ffff;
 }
