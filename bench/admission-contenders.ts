@@ -73,6 +73,7 @@ export async function startOurWebhook({ kubeconfig, client }: ApiSite): Promise<
 /** Those of config/webhook/deployment.yaml, and more, e.g. `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/prof"`. */
 const nodeFlags = (): readonly string[] => [
   '--max-semi-space-size=8',
+  '--v8-pool-size=1',
   ...(process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? []),
 ];
 

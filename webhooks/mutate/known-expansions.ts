@@ -5,13 +5,23 @@ import { type AddToTemplates, expandTemplates } from '../../src/core/expand/serv
 import type { ExpandSettings, TemplateAdditions } from '../../src/core/expand/types.js';
 import { listAt, objectAt, textAt, textsAt } from '../../src/core/reading/shape.js';
 import { Counts } from '../../src/telemetry/series.js';
-import { type Patch, patchOf } from '../decision.js';
+import { joined, type Patch, patchOf } from '../decision.js';
 import { countByProfile } from './count-by-profile.js';
 
 /** What the templates of a serving get, ready to be sent. */
 export interface ReadyAdditions extends TemplateAdditions {
   readonly ready: Patch;
+  /** `ready` and then this; most objects of one template get the same, so the last one is remembered. */
+  readonly before: (metadata: Patch) => Patch;
   readonly injected: Readonly<Record<string, number>>;
+}
+
+function rememberingLast(ready: Patch): (metadata: Patch) => Patch {
+  let last: { readonly json: string; readonly whole: Patch } | undefined;
+  return (metadata) => {
+    if (last?.json !== metadata.json) last = { json: metadata.json, whole: joined(ready, metadata) };
+    return last.whole;
+  };
 }
 
 interface Known {
@@ -76,7 +86,8 @@ export class KnownExpansions {
   #expand(outcome: string, ...given: Parameters<typeof expandTemplates>): ReadyAdditions {
     this.#counts.add(1, outcome);
     const { patch, ...additions } = expandTemplates(...given);
-    return { ...additions, ready: patchOf(patch), injected: countByProfile(additions.reasons) };
+    const ready = patchOf(patch);
+    return { ...additions, ready, before: rememberingLast(ready), injected: countByProfile(additions.reasons) };
   }
 
   /** Whether this is the first template with the key, as far as one remembers. */
@@ -108,7 +119,8 @@ export class KnownExpansions {
 /** With the note that every object of this template gets. */
 function complete(written: ModelServing, additions: ReadyAdditions): Pick<Known, 'additions' | 'size'> {
   const note = freshNote(additions.reasons);
-  const size = JSON.stringify(written).length + additions.ready.json.length + note.length;
+  // What `before` remembers is the additions once more, as JSON and as base64.
+  const size = JSON.stringify(written).length + 4 * additions.ready.json.length + 4 * note.length;
   return { additions: { ...additions, note }, size };
 }
 

@@ -1,6 +1,6 @@
 import type { ModelServing } from '../../src/api/types.js';
 import { additionsTo } from '../../src/core/expand/serving.js';
-import { type Decision, joined, patchOf } from '../decision.js';
+import { type Decision, patchOf } from '../decision.js';
 import { warningsOf } from '../messages.js';
 import type { ReviewRequest } from '../review.js';
 import { objectUnder } from '../under-review.js';
@@ -15,7 +15,7 @@ export function mutateModelServing(request: ReviewRequest, world: World): Decisi
   const patch = patchOf(metadata);
   return {
     allowed: true,
-    patch: templates ? joined(templates.ready, patch) : patch,
+    patch: templates ? templates.before(patch) : patch,
     warnings: warningsOf(warnings),
     injected: templates?.injected ?? {},
   };
