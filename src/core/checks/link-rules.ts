@@ -224,11 +224,13 @@ export const workersAreNotSelected = linkRule({
       for (const { role } of engines.filter((engine) => engine.role.workerReplicas > 0)) {
         if (!mayMatch(link.subject.serving, role, { ...matchLabels, ...more }, 'worker')) continue;
         const path = link.judged === 'server' ? `spec.workloadSelector.${field}` : `${role.path}.workerReplicas`;
-        yield finding(path, {
+        const place = {
           saw: `workers of the role ${role.name} too`,
           want: 'entry pods only',
           fix: `add ${labels.entry}: "true"`,
-        });
+        };
+        // Without sides the labels are mostly those of the whole serving, and our router leaves workers out by itself.
+        yield finding(path, place, pdGroup ? undefined : 'warning');
       }
     }
   },

@@ -274,8 +274,8 @@ boundaries('TND-038', [
   [
     'no pair, and workers too',
     { edits: [withWorker()], server: whole },
-    [{ path: 'spec.workloadSelector.matchLabels', saw: 'workers of the role decode too', want: 'entry pods only' }],
-    [{ path: `${role.decode}.workerReplicas` }],
+    [{ path: 'spec.workloadSelector.matchLabels', saw: 'workers of the role decode too', severity: 'warning' }],
+    [{ path: `${role.decode}.workerReplicas`, want: 'entry pods only', severity: 'warning' }],
   ],
   [
     'no pair, entries only',
