@@ -14,6 +14,7 @@ import { crds, mutatingWebhooks, namespaces } from '../src/kube/resources.js';
 import { startApiServer } from '../src/lab/apiserver/server.js';
 import { silentLogger } from '../src/telemetry/log.js';
 import { type Contender, ended, line, pinned } from './contenders.js';
+import { measuredFlags, measuredNode } from './measured-node.js';
 import type { Target } from './review-load.js';
 
 export interface WebhookContender extends Contender, Target {}
@@ -63,19 +64,17 @@ type Configuration = RawObject & {
 export async function startOurWebhook({ kubeconfig, client }: ApiSite): Promise<WebhookContender> {
   const cli = new URL('../src/cli/main.js', import.meta.url).pathname;
   const args = [cli, 'webhook', '--kubeconfig', kubeconfig, '--url', 'https://127.0.0.1:0', '--listen', '127.0.0.1:0'];
-  const child = pinned(0, process.execPath, [...nodeFlags(), ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = pinned(0, measuredNode(), [...ownFlags, ...measuredFlags(), ...args], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [, port] = await line(child, /listening on https:\/\/127\.0\.0\.1:(\d+)/);
   const ca = await trusted(client);
   const stop = () => ended(child);
   return { name: 'tandem webhook', port: Number(port), ca, pid: child.pid ?? 0, stop };
 }
 
-/** Those of config/webhook/deployment.yaml, and more, e.g. `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/prof"`. */
-const nodeFlags = (): readonly string[] => [
-  '--max-semi-space-size=8',
-  '--v8-pool-size=1',
-  ...(process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? []),
-];
+/** Those of config/webhook/deployment.yaml. */
+const ownFlags: readonly string[] = ['--max-semi-space-size=8', '--v8-pool-size=1'];
 
 /** The CA that the webhook told the API server to trust. */
 async function trusted(client: KubeClient): Promise<string> {

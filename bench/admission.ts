@@ -16,6 +16,7 @@ import {
   type WebhookContender,
 } from './admission-contenders.js';
 import { pinSelf } from './contenders.js';
+import { measuredVersion } from './measured-node.js';
 import { cpuMicroseconds, residentKilobytes } from './process-tree.js';
 import { askOnce, closedLoop, openLoop, type Reviewed } from './review-load.js';
 import { podReviews, type Reviews, servingReviews } from './reviews.js';
@@ -157,7 +158,7 @@ async function main(): Promise<void> {
     const contenders = go ? [ours, go] : [ours];
     for (const reviews of [servings, repeated, pods]) await compare(contenders, reviews);
     say(
-      `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${loadavg()[0]?.toFixed(1)}, ${rounds} rounds of ${milliseconds} ms; median [range of the rounds]`,
+      `Node ${measuredVersion()}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), load ${loadavg()[0]?.toFixed(1)}, ${rounds} rounds of ${milliseconds} ms; median [range of the rounds]`,
     );
     say(`bodies: ModelServing ${servings.bodies[0]?.length} bytes, pod ${pods.bodies[0]?.length} bytes\n`);
     await closed('ModelServing, each one new', contenders, servings);

@@ -26,6 +26,7 @@ const usage = (
   --soak MINUTES       only our router, at 70 % of what it can, with clients that leave: does anything grow?
   --help
 
+BENCH_NODE=/path/to/node measures our router on another Node.
 BENCH_NODE_FLAGS gives flags to the measured Node, e.g. "--cpu-prof --cpu-prof-dir=/tmp/prof".
 `;
 

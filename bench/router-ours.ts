@@ -2,6 +2,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../test/build/ports.js';
 import { type Contender, ended, line, pinned } from './contenders.js';
+import { measuredFlags, measuredNode } from './measured-node.js';
 import { type Candidate, ownFolder, type Site } from './router-site.js';
 
 /** Our router as a user starts it, access log and metrics on, reading its objects from a file. */
@@ -12,9 +13,6 @@ export const tandem: Candidate = {
   toInstall: 'make build',
   start: (site) => startOurs(site),
 };
-
-/** Flags for the measured Node, e.g. `BENCH_NODE_FLAGS="--cpu-prof --cpu-prof-dir=/tmp/prof"`. */
-const nodeFlags = (): readonly string[] => process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? [];
 
 export interface OurRouter extends Contender {
   /** Where its metrics are. */
@@ -31,7 +29,7 @@ export async function startOurs(site: Site, logFile?: string): Promise<OurRouter
   const args = ['--objects', objects, '--listen', '127.0.0.1:0', '--metrics-listen', `127.0.0.1:${metricsPort}`];
   const file = logFile ?? join(folder, 'router.log');
   const log = openSync(file, 'w');
-  const child = pinned(0, process.execPath, [...nodeFlags(), cli, 'router', ...args], {
+  const child = pinned(0, measuredNode(), [...measuredFlags(), cli, 'router', ...args], {
     stdio: ['ignore', 'pipe', log],
   });
   closeSync(log);

@@ -7,6 +7,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../test/build/ports.js';
 import { pinSelf } from './contenders.js';
+import { measuredVersion } from './measured-node.js';
 import { type Case, fewRequests, sharedCases, warmUpRequests } from './router-cases.js';
 import { haproxy, nginx } from './router-hops.js';
 import { type Options, readOptions } from './router-options.js';
@@ -53,7 +54,7 @@ async function compare(site: Site, { rounds, milliseconds, ...asked }: Options):
   const present = await inTurnsOf(run, wanted, shared);
   for (const given of chosen.filter(({ ownProcess }) => ownProcess)) await inOwnProcesses(run, present, given);
   say(
-    `Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${rounds} rounds of ${milliseconds} ms, load average at the end ${loadavg()[0]?.toFixed(1)}\n`,
+    `Node ${measuredVersion()}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${rounds} rounds of ${milliseconds} ms, load average at the end ${loadavg()[0]?.toFixed(1)}\n`,
   );
   say(results.table());
 }
