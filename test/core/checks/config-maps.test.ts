@@ -104,6 +104,25 @@ t.test('a configuration file of a connector', async (t) => {
   for (const [title, container, has, spec] of wrong) t.same(envOf(container, has, spec), unread, title);
 });
 
+t.test('no more is read than any engine needs', async (t) => {
+  const long = 'x'.repeat(65_536);
+  t.same(envOf({ env: [{ name: 'A', ...reference('m', 'a') }] }, { m: { a: long } }), [`A=${long}`]);
+  const many = Object.fromEntries(Array.from({ length: 513 }, (_, at) => [`K${at}`, '1']));
+  t.equal(envOf({ envFrom: [{ configMapRef: { name: 'm' } }] }, { m: many }).length, 512);
+  const file = Object.keys(many)
+    .map((key) => `${key}: 1`)
+    .join('\n');
+  const read = envOf(
+    {
+      env: [{ name: 'LMCACHE_CONFIG_FILE', value: '/etc/kv.yaml' }],
+      volumeMounts: [{ name: 'v', mountPath: '/etc' }],
+    },
+    { m: { 'kv.yaml': file } },
+    { volumes: [{ name: 'v', configMap: { name: 'm' } }] },
+  );
+  t.same([read.length, read[0]], [512, 'LMCACHE_K0=1']);
+});
+
 t.test('the object itself is not changed', async (t) => {
   const container = {
     name: 'e',
