@@ -8,6 +8,9 @@ export interface Message {
   writeTo(socket: Socket, sent: Sent): void;
 }
 
+/** Bytes that wait at most: libuv reads one connection up to 32 times in a turn, and must hear when its reader is behind. */
+const mostWaiting = 128 * 1024;
+
 /**
  * What all connections send in one turn of the event loop is written together at the turn's end, each message by a write of
  * its own. Between two reads a write costs far more (docs/performance.md): whoever it is for falls asleep after each and
@@ -17,6 +20,8 @@ export class PendingWrites {
   readonly #sockets: Socket[] = [];
   readonly #payloads: (string | Buffer | Message)[] = [];
   readonly #sent: Sent[] = [];
+  /** In texts and bytes; a message is one of a kind. */
+  #waiting = 0;
   readonly #onTurnEnd = (): void => this.flush();
 
   /** Sends a text of one byte a character, bytes that do not change any more, or a message. False when the other end is behind. */
@@ -25,6 +30,8 @@ export class PendingWrites {
     this.#sockets.push(socket);
     this.#payloads.push(payload);
     this.#sent.push(sent);
+    if (typeof payload === 'string' || payload instanceof Buffer) this.#waiting += payload.length;
+    if (this.#waiting > mostWaiting) this.flush();
     return !socket.writableNeedDrain;
   }
 
@@ -34,6 +41,7 @@ export class PendingWrites {
     this.#sockets.length = 0;
     this.#payloads.length = 0;
     this.#sent.length = 0;
+    this.#waiting = 0;
   }
 
   #write(i: number): void {

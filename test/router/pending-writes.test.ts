@@ -83,6 +83,16 @@ t.test('whoever puts learns that the other end is behind', async (t) => {
   t.ok(pendingWrites.put(near, 'more'));
 });
 
+t.test('whoever sends much in one turn learns it in that turn', async (t) => {
+  const [{ near, far }, pendingWrites] = [await pair(t), new PendingWrites()];
+  far.pause();
+  const read = 'x'.repeat(64 * 1024);
+  let puts = 1;
+  while (pendingWrites.put(near, read) && puts < 1000) puts += 1;
+  t.ok(puts < 1000, `${puts} reads of 64 KB`);
+  t.ok(near.writableLength < 512 * 1024, `${near.writableLength} bytes wait`);
+});
+
 t.test('a joined message that the kernel does not take at once is not overwritten by the next one', async (t) => {
   const [{ near, far }, other] = [await pair(t), await pair(t)];
   far.pause();
